@@ -1,0 +1,176 @@
+"""Whole-sequence recurrences on tensors: `rnn`, `lstm` and `gru`, each `(x, state, weights...) -> (y, state)`.
+
+This is the one door. Behind it stand three implementations of the same contract, written down in `reference.py`:
+
+- `native`: elman's own C++ kernels, for what they cover so far;
+- `torch`: torch's own fused functions, on any device;
+- `reference`: plain PyTorch loops, for everything else (transforms such as vmap and jvp, torch.compile, ...).
+
+The first that can run the arguments at hand is taken, and `explain` says which and why. The environment variable
+`ELMAN_KERNEL=native|torch|reference` forces one; where that one can't run, the call raises.
+
+>>> import torch
+>>> x, W_ih, W_hh = torch.randn(100, 8, 5), torch.randn(4 * 32, 5), torch.randn(4 * 32, 32)
+>>> y, (h, c) = lstm(x, None, W_ih, W_hh)
+>>> y.shape, h.shape, c.shape
+(torch.Size([100, 8, 32]), torch.Size([8, 32]), torch.Size([8, 32]))
+>>> explain("lstm", x, None, W_ih, W_hh)
+"lstm runs on torch's own implementation: there is no native lstm yet."
+"""
+
+import os
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from . import fused, ops, reference
+from .checks import check_shapes
+from .ops import NativeStatus, native_status
+from .reference import gru_step, lstm_step, rnn_step
+
+__all__ = [
+    "NativeStatus",
+    "explain",
+    "gru",
+    "gru_step",
+    "lstm",
+    "lstm_step",
+    "native_status",
+    "rnn",
+    "rnn_step",
+]
+
+HC = tuple[Tensor, Tensor]
+
+IMPLEMENTATIONS = {"native": ops, "torch": fused, "reference": reference}
+PHRASES = {"native": "the native kernels", "torch": "torch's own implementation", "reference": "the reference"}
+
+
+def rnn(
+    x: Tensor,
+    state: Tensor | None,
+    W_ih: Tensor,
+    W_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    *,
+    nonlinearity: str = "tanh",
+    lengths: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The simple recurrent network over a sequence; shapes and equations in `reference.py`."""
+    weights = (W_ih, W_hh, b_ih, b_hh, None)
+    lengths = _prepare("rnn", x, None if state is None else (state,), weights, lengths)
+    name, _ = _choose("rnn", x, (state,), weights, lengths)
+    return IMPLEMENTATIONS[name].rnn(x, state, W_ih, W_hh, b_ih, b_hh, nonlinearity=nonlinearity, lengths=lengths)
+
+
+def lstm(
+    x: Tensor,
+    state: HC | None,
+    W_ih: Tensor,
+    W_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    W_hr: Tensor | None = None,
+    *,
+    lengths: Tensor | None = None,
+) -> tuple[Tensor, HC]:
+    """The long short-term memory over a sequence; shapes and equations in `reference.py`."""
+    weights = (W_ih, W_hh, b_ih, b_hh, W_hr)
+    lengths = _prepare("lstm", x, state, weights, lengths)
+    name, _ = _choose("lstm", x, state or (), weights, lengths)
+    return IMPLEMENTATIONS[name].lstm(x, state, *weights, lengths=lengths)
+
+
+def gru(
+    x: Tensor,
+    state: Tensor | None,
+    W_ih: Tensor,
+    W_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    *,
+    lengths: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The gated recurrent unit over a sequence; shapes and equations in `reference.py`."""
+    weights = (W_ih, W_hh, b_ih, b_hh, None)
+    lengths = _prepare("gru", x, None if state is None else (state,), weights, lengths)
+    name, _ = _choose("gru", x, (state,), weights, lengths)
+    return IMPLEMENTATIONS[name].gru(x, state, W_ih, W_hh, b_ih, b_hh, lengths=lengths)
+
+
+def explain(cell: str, x: Tensor, state: Any = None, *weights: Tensor | None, lengths: Tensor | None = None) -> str:
+    """Says in one sentence which implementation `cell` ("rnn", "lstm" or "gru") would run for these arguments, and why.
+
+    The arguments are those of the function of that name. Raises as the function would where a forced choice can't run.
+    """
+    states = (state,) if state is None or isinstance(state, Tensor) else tuple(state)
+    name, reason = _choose(cell, x, states, weights, lengths)
+    return f"{cell} runs on {PHRASES[name]}: {reason}."
+
+
+def _prepare(
+    cell: str,
+    x: Tensor,
+    state: tuple[Tensor, ...] | None,
+    weights: tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None],
+    lengths: Tensor | None,
+) -> Tensor | None:
+    """Checks the shapes, and drops lengths that say nothing: full sequences have faster ways."""
+    check_shapes(cell, x, state, *weights, lengths)
+    if lengths is None or _transformed((x, lengths)) or (lengths < x.shape[0]).any():
+        return lengths
+    return None
+
+
+def _choose(
+    cell: str,
+    x: Tensor,
+    state: tuple[Tensor | None, ...],
+    weights: tuple[Tensor | None, ...],
+    lengths: Tensor | None,
+) -> tuple[str, str]:
+    """The name of the implementation to run, and why it and none before it."""
+    tensors = [t for t in (x, *state, *weights) if t is not None]
+    transformed = _transformed(tensors)
+    reasons: list[str] = []
+    forced = os.environ.get("ELMAN_KERNEL", "")
+    if forced not in ("", *IMPLEMENTATIONS):
+        raise ValueError(f"ELMAN_KERNEL: expected one of {', '.join(IMPLEMENTATIONS)}; found {forced!r}")
+
+    for name in [forced] if forced else IMPLEMENTATIONS:
+        if name == "reference":
+            return name, "; ".join(reasons) or "ELMAN_KERNEL forces it"
+        obstacle = transformed
+        if name == "native":
+            obstacle = obstacle or ops.obstacle(cell, tensors)
+        else:
+            obstacle = obstacle or fused.obstacle(x.shape[1], lengths)
+        if obstacle is None:
+            return name, "; ".join(reasons) or ("ELMAN_KERNEL forces it" if forced else ops.covers(cell))
+        if obstacle not in reasons:
+            reasons.append(obstacle)
+    raise RuntimeError(
+        f"ELMAN_KERNEL={forced}, but {reasons[0]}. Unset ELMAN_KERNEL, and elman picks an implementation that can run."
+    )
+
+
+def _transformed(tensors: Any) -> str | None:
+    """What keeps this call to plain PyTorch operations, or None if a kernel may run.
+
+    Kernels know memory and first derivatives of autograd; a transform that they don't know would silently be lost.
+    """
+    if torch.compiler.is_compiling():
+        return "torch.compile or torch.export is tracing"
+    if torch.jit.is_tracing():  # type: ignore[attr-defined]
+        return "torch.jit is tracing"
+    if torch._C._are_functorch_transforms_active():
+        return "a torch.func transform (vmap, grad, jvp, ...) is active"
+    if forward_ad._current_level >= 0:
+        return "forward-mode differentiation is active"
+    for t in tensors:
+        if type(t) not in (Tensor, torch.nn.Parameter):
+            return f"an argument is a {type(t).__name__}, not a plain tensor"
+    return None

@@ -1,0 +1,61 @@
+"""Sequences of unequal length in one time-major tensor: lengths, packing, and turning time around."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+Lengths = Tensor | Sequence[int]
+
+
+def check_lengths(lengths: Lengths, T: int, B: int, owner: str) -> Tensor:
+    """`lengths` as a tensor (B) of whole numbers from 0 to T; `owner` names the layer in the errors."""
+    lengths = torch.as_tensor(lengths)
+    if lengths.dtype == torch.bool or lengths.is_floating_point() or lengths.is_complex():
+        raise TypeError(f"{owner}: expected lengths as whole numbers, found {lengths.dtype}")
+    if lengths.shape != (B,):
+        raise ValueError(
+            f"{owner}: expected one length for each of the {B} sequences, shape ({B},), found {tuple(lengths.shape)}"
+        )
+    # Reading values would break a graph that torch.compile or torch.func is tracing.
+    if not torch.compiler.is_compiling() and not torch._C._are_functorch_transforms_active():
+        bad = ((lengths < 0) | (lengths > T)).nonzero()
+        if len(bad):
+            b = int(bad[0])
+            raise ValueError(
+                f"{owner}: expected lengths from 0 to {T}, the number of steps in x, found {int(lengths[b])} for "
+                f"sequence {b}"
+            )
+    return lengths.long()
+
+
+def reverse_time(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """`x (T, B, ...)` with the steps of each sequence in reverse order; padding stays behind the sequence.
+
+    >>> x = torch.tensor([[1, 4], [2, 5], [3, 0]])
+    >>> reverse_time(x, torch.tensor([3, 2])).T
+    tensor([[3, 2, 1],
+            [5, 4, 0]])
+    """
+    if lengths is None:
+        return x.flip(0)
+    lengths = lengths.to(x.device)
+    t = torch.arange(x.shape[0], device=x.device)[:, None]
+    source = torch.where(t < lengths, lengths - 1 - t, t)
+    return x[source, torch.arange(x.shape[1], device=x.device)]
+
+
+def unpack(packed: PackedSequence) -> tuple[Tensor, Tensor]:
+    """The padded `x (T, B, ...)` and the lengths, both in the order that the caller had before packing."""
+    x, lengths = pad_packed_sequence(packed)
+    return x, lengths
+
+
+def repack(y: Tensor, lengths: Tensor, like: PackedSequence) -> PackedSequence:
+    """`y (T, B, ...)` packed exactly as `like`, from which `unpack` gave the lengths."""
+    if like.sorted_indices is not None:
+        y = y.index_select(1, like.sorted_indices)
+        lengths = lengths[like.sorted_indices.cpu()]
+    data = pack_padded_sequence(y, lengths).data
+    return PackedSequence(data, like.batch_sizes, like.sorted_indices, like.unsorted_indices)
