@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .. import kernels
+from elman import kernels
 
 HC = tuple[Tensor, Tensor]
 

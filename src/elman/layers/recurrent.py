@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from .. import kernels
+from elman import kernels
 from .padding import Lengths, check_lengths, repack, reverse_time, unpack
 
 State = Tensor | tuple[Tensor, ...]
@@ -258,8 +258,8 @@ class LSTM(Recurrent):
         proj_size: if not 0, h is projected to R = proj_size numbers; otherwise R = H.
 
     Forward takes `x (T, B, I)`, `(T, I)` unbatched, or a `PackedSequence`; the state, `h (L * D, B, R)` and
-    `c (L * D, B, H)`, where None means zeros; and `lengths (B)`, whole numbers from 0 to T, for sequences that are padded
-    at their end. It returns `(y, (h, c))`: `y (T, B, D * R)`, zero past each length, and the state after each
+    `c (L * D, B, H)`, where None means zeros; and `lengths (B)`, whole numbers from 0 to T, for sequences that are
+    padded at their end. It returns `(y, (h, c))`: `y (T, B, D * R)`, zero past each length, and the state after each
     sequence's last step. What stands in the padding never changes a result.
 
     Parameters are torch's: `weight_ih_l0 (4 * H, I)`, `weight_hh_l0 (4 * H, R)`, `bias_ih_l0`, `bias_hh_l0 (4 * H)`,
