@@ -11,10 +11,12 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from .checks import check_shapes
+
+WHY_NOT: str | None = None
 try:
     from . import _native
 except ImportError as error:
-    _native = None  # type: ignore[assignment]
     WHY_NOT = (
         "the native kernels were not built: when elman was installed, there was no working C++ compiler or no "
         f"Python headers ({error})"
@@ -40,13 +42,13 @@ class NativeStatus:
 
 def native_status() -> NativeStatus:
     """What `elman doctor` tells about the native kernels. Raises where ELMAN_ISA names what can't be had."""
-    if _native is None:
+    if WHY_NOT:
         return NativeStatus(False, WHY_NOT, (), (), None)
-    return NativeStatus(True, None, tuple(_native.compiled()), tuple(_native.supported()), isa())
+    return NativeStatus(True, None, tuple(_native.compiled()), tuple(_native.supported()), chosen_isa())
 
 
 @cache
-def isa() -> str:
+def chosen_isa() -> str:
     """The instruction set in use: the best one that this machine can run, or what ELMAN_ISA says."""
     compiled, supported = _native.compiled(), _native.supported()
     forced = os.environ.get("ELMAN_ISA", "")
@@ -60,14 +62,14 @@ def isa() -> str:
 
 
 def covers(cell: str) -> str:
-    return f"they cover this call ({isa()})"
+    return f"they cover this call ({chosen_isa()})"
 
 
 def obstacle(cell: str, tensors: Iterable[Tensor]) -> str | None:
     """Why the native kernels can't run the cell on these tensors, or None if they can."""
     if cell not in COVERED:
         return f"there is no native {cell} yet"
-    if _native is None:
+    if WHY_NOT:
         return WHY_NOT
     x, *others = tensors
     if x.device.type != "cpu" or any(t.device != x.device for t in others):
@@ -82,7 +84,7 @@ def obstacle(cell: str, tensors: Iterable[Tensor]) -> str | None:
         return "the batch is empty"
     if torch.is_grad_enabled() and any(t.requires_grad for t in (x, *others)):
         return f"a gradient is needed, and the native {cell} has no backward pass yet"
-    isa()  # a wrong ELMAN_ISA raises here
+    chosen_isa()  # a wrong ELMAN_ISA raises here
     return None
 
 
@@ -98,4 +100,40 @@ def rnn(
     lengths: Tensor | None = None,
     isa: str | None = None,
 ) -> tuple[Tensor, Tensor]:
-    raise NotImplementedError
+    """The native `rnn`, forward only. Memory safety rests here: nothing unchecked gets past."""
+    tensors = [t for t in (x, state, W_ih, W_hh, b_ih, b_hh) if t is not None]
+    if problem := obstacle("rnn", tensors):
+        raise RuntimeError(problem)
+    check_shapes("rnn", x, None if state is None else (state,), W_ih, W_hh, b_ih, b_hh, None, lengths)
+    T, B, I = x.shape
+    H = W_hh.shape[1]
+    index, dtype = _native.compiled().index(isa or chosen_isa()), DTYPES.index(x.dtype)
+
+    # These names hold the memory until the kernel is done with it.
+    x, W_ih, W_hh = x.contiguous(), W_ih.contiguous(), W_hh.contiguous()
+    h_0, b_ih, b_hh = (None if t is None else t.contiguous() for t in (state, b_ih, b_hh))
+    lengths = None if lengths is None else lengths.to("cpu", torch.int64).contiguous()
+    workspace = x.new_empty(_native.rnn_workspace(index, dtype, I, H))
+    y, h_n = x.new_empty(T, B, H), x.new_empty(B, H)
+    _native.rnn_forward(
+        index,
+        dtype,
+        nonlinearity == "relu",
+        *(T, B, I, H),
+        x=x.data_ptr(),
+        h_0=_address(h_0),
+        W_ih=W_ih.data_ptr(),
+        W_hh=W_hh.data_ptr(),
+        b_ih=_address(b_ih),
+        b_hh=_address(b_hh),
+        lengths=_address(lengths),
+        y=y.data_ptr(),
+        h_n=h_n.data_ptr(),
+        workspace=workspace.data_ptr(),
+        workspace_size=workspace.numel(),
+    )
+    return y, h_n
+
+
+def _address(t: Tensor | None) -> int:
+    return 0 if t is None else t.data_ptr()

@@ -1,0 +1,73 @@
+// One vector type for all instruction sets, and the squashing functions on it.
+//
+// Everything lies in a namespace named after the instruction set, and nothing is included that has functions of its own:
+// the linker may merge inline functions of the same name, and one compiled for AVX-512 would then run on a CPU without it.
+#pragma once
+
+#include <stdint.h>
+
+namespace elman::ELMAN_ISA {
+
+template <class Real>
+struct Bits;
+template <>
+struct Bits<float> {
+    using Int = int32_t;
+    static constexpr int mantissa = 23;
+    static constexpr Int one = 0x3f800000;
+    static constexpr float rounder = 12582912.0f;  // 1.5 * 2^23: adding it leaves a whole number in the low bits
+    static constexpr float limit = 20.0f;          // tanh(limit / 2) is 1 to the last bit
+    static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+    static constexpr int degree = 7;  // of the Taylor polynomial: its error is below 2e-8 relative
+};
+template <>
+struct Bits<double> {
+    using Int = int64_t;
+    static constexpr int mantissa = 52;
+    static constexpr Int one = 0x3ff0000000000000;
+    static constexpr double rounder = 6755399441055744.0;
+    static constexpr double limit = 40.0;
+    static constexpr double ln2_high = 0.693147180369123816490, ln2_low = 1.90821492927058770002e-10;
+    static constexpr int degree = 13;  // below 2e-17
+};
+
+template <class Real>
+struct Simd {
+    static constexpr int width = ELMAN_VECTOR_BYTES / sizeof(Real);
+    using Int = typename Bits<Real>::Int;
+    typedef Real Vector __attribute__((vector_size(ELMAN_VECTOR_BYTES)));
+    typedef Int Integers __attribute__((vector_size(ELMAN_VECTOR_BYTES)));
+    typedef Real Unaligned __attribute__((vector_size(ELMAN_VECTOR_BYTES), aligned(alignof(Real)), may_alias));
+
+    static Vector load(const Real* p) { return *reinterpret_cast<const Unaligned*>(p); }
+    static void store(Real* p, Vector v) { *reinterpret_cast<Unaligned*>(p) = v; }
+    static Vector all(Real a) { return a - Vector{}; }
+
+    // Comparisons with NaN are false, so both let it through.
+    static Vector clamp(Vector v, Real limit) {
+        v = v > all(limit) ? all(limit) : v;
+        return v < all(-limit) ? all(-limit) : v;
+    }
+    static Vector relu(Vector v) { return v < Vector{} ? Vector{} : v; }
+
+    // exp(v) - 1 for |v| <= Bits::limit, to a few units in the last place, near zero too:
+    // v = n ln 2 + r gives 2^n (exp(r) - 1) + (2^n - 1).
+    static Vector expm1(Vector v) {
+        using B = Bits<Real>;
+        const Vector shifted = v * Real(1.44269504088896340736) + B::rounder;
+        const Vector n = shifted - B::rounder;
+        const Vector r = (v - n * B::ln2_high) - n * B::ln2_low;
+        Vector p = all(Real(1));
+        for (int k = B::degree; k > 1; --k) p = p * r * (Real(1) / Real(k)) + Real(1);
+        p *= r;
+        const Vector scale = (Vector)(((Integers)shifted << B::mantissa) + B::one);
+        return scale * p + (scale - Real(1));
+    }
+
+    static Vector tanh(Vector v) {
+        const Vector e = expm1(clamp(v + v, Bits<Real>::limit));
+        return e / (e + Real(2));
+    }
+};
+
+}  // namespace elman::ELMAN_ISA
