@@ -1,0 +1,99 @@
+"""The section on event warnings: how well the forecast says that a threshold will be passed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from elman.report import words
+from elman.report.charts import Chart, Line, Table
+from elman.report.panels import Figure, Panel, gaps, lead_axis
+from elman.report.runs import Row, Run, number
+
+
+def event_warnings(run: Run) -> Panel | None:
+    """Event warnings of one run, or None where no event was asked for."""
+    scores = run.scores
+    if not scores or not scores.event:
+        return None
+    event, name = scores.event, f"{scores.target} {scores.event.get('condition', '')}"
+    rows = [row for row in event.get("rows") or () if isinstance(row, dict)]
+    by_lead = sorted((row for row in rows if row.get("lead") != "all"), key=lambda row: int(row["lead"]))
+    size, _ = words.step_of(scores.freq)
+    x = [int(row["lead"]) * size for row in by_lead]
+    shares = (
+        ("hit rate", "hit_rate", "s1", ""),
+        ("false alarms", "false_alarm_ratio", "s2", "7 4"),
+        ("CSI", "csi", "s3", "2 4"),
+    )
+    warned = Chart(
+        "Warnings by lead time: events warned of, false alarms, and both in one (CSI)",
+        lead_axis(scores)[2],
+        "share (0 to 1)",
+        [
+            Line(title, x, gaps([number(row.get(key)) for row in by_lead]), colour, dash=dash, dots=True)
+            for title, key, colour, dash in shares
+        ],
+        y_range=(0.0, 1.0),
+        x_integer=True,
+    )
+    how = (
+        "Hit rate: the share of events that were warned of, best 1. False alarms: the share of warnings without an "
+        "event, best 0. CSI: hits among all events and warnings together, best 1."
+    )
+    figures = [Figure(warned, how, "half")]
+    bins: list[Row] = [b for b in event.get("reliability") or () if isinstance(b, dict)]
+    if bins:
+        figures.append(_reliability(bins))
+    everything: Row = next((row for row in rows if row.get("lead") == "all"), {})
+    intro = f"How well the forecast warns of {name}."
+    if everything:
+        seen = f"{words.plain(everything.get('events'))} of {words.plain(everything.get('forecasts'))} forecasts"
+        intro += f" The event came true in {seen} of the test part, all lead times taken together."
+    tables = [("By lead time", _event_table(by_lead, everything, scores.freq))]
+    return Panel("warnings", f"Warnings of {name}", intro, figures, tables)
+
+
+def _reliability(bins: Sequence[Row]) -> Figure:
+    filled = [b for b in bins if number(b.get("mean_probability")) is not None and number(b.get("forecasts"))]
+    chart = Chart(
+        "Reliability: the probability given, and how often the event came",
+        "probability given",
+        "share of cases in which the event came",
+        [
+            Line("as it should be", [0.0, 1.0], [0.0, 1.0], "s6", 1.5, "3 4"),
+            Line(
+                "forecasts, larger dot = more of them",
+                [b["mean_probability"] for b in filled],
+                gaps([number(b.get("observed_frequency")) for b in filled]),
+                dots=True,
+                joined=False,
+                sizes=[b["forecasts"] for b in filled],
+            ),
+        ],
+        y_range=(0.0, 1.0),
+    )
+    how = "Dots on the dotted line: an event given 30 % came in 30 of 100 cases. Below it the warnings cry wolf."
+    return Figure(chart, how, "half", _reliability_table(bins))
+
+
+def _event_table(by_lead: Sequence[Row], everything: Row, freq: str) -> Table:
+    headings = ["lead time", "events", "forecasts", "Brier", "Brier of climatology", "hit rate", "false alarms", "CSI"]
+    keys = ("brier", "brier_climatology", "hit_rate", "false_alarm_ratio", "csi")
+    rows = []
+    for row in [*by_lead, *([everything] if everything else [])]:
+        lead = "all" if row is everything else words.lead(int(row["lead"]), freq)
+        counts = [words.plain(row.get("events")), words.plain(row.get("forecasts"))]
+        rows.append([lead, *counts, *(words.score(number(row.get(key))) for key in keys)])
+    note = "Brier: the mean squared error of the probabilities; lower is better, and it should beat climatology's."
+    return Table(headings, rows, note)
+
+
+def _reliability_table(bins: Sequence[Row]) -> Table:
+    headings = ["probability given", "forecasts", "mean probability", "event came"]
+    keys = ("mean_probability", "observed_frequency")
+    rows = [
+        [f"{words.plain(b.get('low'))} to {words.plain(b.get('high'))}", words.plain(b.get("forecasts"))]
+        + [words.percent(number(b.get(key))) for key in keys]
+        for b in bins
+    ]
+    return Table(headings, rows)

@@ -1,0 +1,100 @@
+"""The page: run folders in, one HTML file out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from elman.errors import InputError
+from elman.files import write_text
+from elman.report import panels, words
+from elman.report.charts import PALETTE
+from elman.report.event_warnings import event_warnings
+from elman.report.forecasts import forecasts
+from elman.report.panels import Panel
+from elman.report.runs import Run, Scores, read_run
+from elman.report.scores import Group, groups_of, headline, score_table, verdict
+
+
+def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) -> Path:
+    """Write one HTML page about one or several run folders to `path`, and return `path`.
+
+    Runs that share a label are seeds of one network and are shown as mean ± standard deviation; the first run that has
+    scores is the one whose forecasts are drawn. What is missing from a folder is said in its place on the page.
+    Raises InputError (a ValueError) where a folder is no run folder.
+    """
+    if not runs:
+        raise InputError("expected at least one run folder, found none: name the folder that `elman fit ... -o` made")
+    read = [read_run(Path(run)) for run in runs]
+    groups = groups_of(read)
+    environment = Environment(
+        loader=PackageLoader("elman.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["svg"] = Markup  # only for what Chart.svg made, which escapes the words it is given
+    html = environment.get_template("page.html").render(
+        title=title or _title(groups, read),
+        verdict=verdict(groups) if groups else ["There are no scores to show yet."],
+        numbers=headline(groups[0]) if groups else [],
+        notes=_notes(read, groups),
+        about=_about(groups[0].first) if groups else "",
+        scores=score_table(groups) if groups else None,
+        panels=_panels(read, groups),
+        light={role: colours[0] for role, colours in PALETTE.items()},
+        dark={role: colours[1] for role, colours in PALETTE.items()},
+        css=Markup(environment.get_template("page.css").render()),
+    )
+    write_text(path, html)
+    return path
+
+
+def _panels(runs: Sequence[Run], groups: Sequence[Group]) -> list[Panel]:
+    if not groups:
+        missing = Panel("scores", "Scores", missing=runs[0].no_scores)
+        return [missing, forecasts(runs[0]), panels.training(runs), panels.settings(runs)]
+    shown = next(run for run in groups[0].runs if run.scores)
+    sections = [panels.skill(groups), forecasts(shown), panels.coverage(groups), event_warnings(shown)]
+    return [*(s for s in sections if s), panels.training(runs), panels.settings(runs)]
+
+
+def _title(groups: Sequence[Group], runs: Sequence[Run]) -> str:
+    if not groups:
+        return f"{runs[0].label}: no scores yet"
+    scores = groups[0].first
+    return f"{scores.target}, {words.lead(scores.horizon, scores.freq)} ahead"
+
+
+def _notes(runs: Sequence[Run], groups: Sequence[Group]) -> list[str]:
+    """The runs' own notes, each once, and what a reader of several runs at once has to know."""
+    notes: list[str] = []
+    for group in groups:
+        for note in dict.fromkeys(note for scores in group.scored for note in scores.notes):
+            everywhere = all(note in scores.notes for other in groups for scores in other.scored)
+            notes.append(note if everywhere else f"{group.label}: {note}")
+    if groups:
+        notes += [
+            f"{run.label}, seed {run.seed}, is not in the scores. {run.no_scores}" for run in runs if not run.scores
+        ]
+    tests = [(s.target, s.horizon, s.freq, s.test.get("first"), s.test.get("last")) for g in groups for s in g.scored]
+    if len(set(tests)) > 1:
+        notes.append(
+            "These runs were not all tested on the same thing (target, horizon or dates differ), so their scores can't "
+            "be compared line by line."
+        )
+    return list(dict.fromkeys(notes))
+
+
+def _about(scores: Scores) -> str:
+    test = scores.test
+    if not test:
+        return ""
+    steps = "step " if isinstance(test.get("first"), int) else ""
+    span = f"{steps}{words.plain(test.get('first'))} to {words.plain(test.get('last'))}"
+    forecasts = f", {words.plain(test['forecasts'])} forecasts" if "forecasts" in test else ""
+    return f"Tested on {span}{forecasts}, none of which was used in training."
