@@ -1,0 +1,34 @@
+"""Recurrent neural networks on ordinary computers: train them, look inside them, ship them.
+
+Nothing heavy is loaded until it is used: `import elman` costs a few milliseconds, `elman.LSTM` loads torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from elman.errors import InputError, TrainingError
+
+if TYPE_CHECKING:
+    from elman.layers import GRU, LSTM, RNN
+    from elman.tasks.forecast import Forecaster
+    from elman.tasks.loading import load
+
+_ROOMS = {
+    "RNN": "elman.layers",
+    "LSTM": "elman.layers",
+    "GRU": "elman.layers",
+    "Forecaster": "elman.tasks.forecast",
+    "load": "elman.tasks.loading",
+}
+
+__all__ = ["GRU", "LSTM", "RNN", "Forecaster", "InputError", "TrainingError", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return getattr(import_module(_ROOMS[name]), name)
+    raise AttributeError(f"module 'elman' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ROOMS])

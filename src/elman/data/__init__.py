@@ -1,0 +1,1 @@
+"""Files to tensors. Imports nothing of models or training."""

@@ -1,0 +1,328 @@
+"""A table as regular time series: roles of columns, one step between rows, gaps and missing values named.
+
+Inside, a missing value is NaN in a float64 array; it stays one until `data.windows` turns it into a masked input.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from elman.data.tables import Table
+from elman.errors import InputError
+
+Gaps = Literal["mask", "forward", "refuse"]
+Held = int | str | date | datetime  # a test part: so many last steps of each series, or everything from a time on
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column plays which part. `past` inputs are known up to now, `future` ones also ahead, `static` ones never change."""
+
+    target: str
+    time: str | None = None
+    series: str | None = None
+    past: tuple[str, ...] = ()
+    future: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (*self.past, *self.future, *self.static)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One regular series of T steps; NaN is missing."""
+
+    name: str
+    times: pl.Series  # (T,) datetimes or integers, one step apart
+    target: np.ndarray  # (T,)
+    past: np.ndarray  # (T, P)
+    future: np.ndarray  # (T, F)
+    static: np.ndarray  # (S,)
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    @property
+    def of(self) -> str:
+        """How a message says which series is meant; nothing where there is one only."""
+        return f" of series {self.name!r}" if self.name else ""
+
+    def head(self, length: int) -> "Series":
+        """The first `length` steps."""
+        return replace(
+            self,
+            times=self.times[:length],
+            target=self.target[:length],
+            past=self.past[:length],
+            future=self.future[:length],
+        )
+
+
+@dataclass(frozen=True)
+class Panel:
+    """All series of a table, in order of name, one step of time for all."""
+
+    roles: Roles
+    step: str  # "1d", "15m", "1mo", ... (polars' durations); "1i" where time is an integer
+    series: tuple[Series, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def head(self, lengths: Sequence[int]) -> "Panel":
+        """Each series cut to its first `lengths[k]` steps."""
+        return replace(self, series=tuple(s.head(n) for s, n in zip(self.series, lengths, strict=True)))
+
+    def observed_lengths(self) -> list[int]:
+        """For each series, its steps up to the last observed target; rows after it hold inputs known ahead."""
+        seen = [np.flatnonzero(~np.isnan(s.target)) for s in self.series]
+        return [int(at[-1]) + 1 if len(at) else 0 for at in seen]
+
+    def test_begins(self, test: Held | None, default: int | None = None) -> list[int]:
+        """For each series, the first step of its `test` part; without one its end, or `default`."""
+        lengths = self.observed_lengths()
+        if test is None:
+            return lengths if default is None else [default] * len(lengths)
+        if isinstance(test, int):
+            if not 0 < test < max(lengths):
+                raise InputError(f"a test part of {test} steps was asked for; the longest series has {max(lengths)}")
+            return [max(0, n - test) for n in lengths]
+        start = self._as_time(test)
+        begins = [min(int((s.times < start).sum()), n) for s, n in zip(self.series, lengths, strict=True)]
+        if not max(begins) > 0 or begins == lengths:
+            first, last = self.series[0].times[0], self.series[0].times[lengths[0] - 1]
+            raise InputError(
+                f"the test part is to begin at {test}; that must lie within the table, from {first} to {last}"
+            )
+        return begins
+
+    def _as_time(self, when: str | date | datetime) -> object:
+        dtype = self.series[0].times.dtype
+        try:
+            if dtype.is_integer():
+                return int(str(when))
+            value = pl.Series([str(when)]).str.to_datetime(time_unit="us")
+            return value.dt.replace_time_zone(dtype.time_zone)[0]  # type: ignore[attr-defined]
+        except (ValueError, pl.exceptions.PolarsError):
+            kind = "a whole number" if dtype.is_integer() else "a time such as 2024-01-31"
+            raise InputError(f"{kind} was expected, found {when!r}") from None
+
+
+def guess_roles(
+    table: Table,
+    target: str | None = None,
+    *,
+    time: str | None = None,
+    series: str | None = None,
+    past: Sequence[str] | None = None,
+    future: Sequence[str] = (),
+    static: Sequence[str] = (),
+) -> Roles:
+    """The roles that a user named, completed: `ds`, `unique_id` and `y` by name, time by type, and the other numbers as `past`."""
+    frame = table.frame
+    if target is None:
+        if "y" not in frame.columns:
+            raise InputError(
+                f"{table.name}: which column is to be forecast? There is none named 'y'; name it with target= "
+                f"(--target). The columns are: {', '.join(frame.columns)}"
+            )
+        target = "y"
+    table.need(target, "target")
+    if time is not None:
+        table.need(time, "time")
+    else:
+        dated = ["ds"] if "ds" in frame.columns else [c for c in frame.columns if frame[c].dtype.is_temporal()]
+        if len(dated) > 1:
+            raise InputError(f"{table.name} has several columns of dates ({', '.join(dated)}); name one with time=")
+        time = dated[0] if dated else None
+    if series is not None:
+        table.need(series, "series")
+    elif "unique_id" in frame.columns:
+        series = "unique_id"
+    for role, columns in (("past", past or ()), ("future", future), ("static", static)):
+        for column in columns:
+            table.need(column, role)
+    named = [target, time, series, *future, *static]
+    if past is None:
+        past = [
+            c for c in frame.columns if c not in named and (frame[c].dtype.is_numeric() or frame[c].dtype == pl.Boolean)
+        ]
+    named += past
+    twice = sorted({c for c in named if c is not None and named.count(c) > 1})
+    if twice:
+        raise InputError(
+            f"column {twice[0]!r} is given two roles; each column has one of target, time, series, past, future, static"
+        )
+    return Roles(target, time, series, tuple(past), tuple(future), tuple(static))
+
+
+def read_panel(table: Table, roles: Roles, *, step: str | None = None, gaps: Gaps = "mask") -> Panel:
+    """The series of `table`, sorted by time, on one regular grid.
+
+    step: the time between rows (`"1d"`, `"15m"`, `"1mo"`, ...); found from the rows when None.
+    gaps: what becomes of steps that have no row: `"mask"` leaves them missing, `"forward"` repeats the last values
+        (never later ones, which a forecast could not have known), `"refuse"` raises.
+
+    Raises InputError for duplicate times, times off the grid, text among numbers, or a target without any value.
+    """
+    notes: list[str] = []
+    frame = pl.DataFrame(
+        {
+            "row": pl.int_range(table.frame.height, eager=True),
+            "series": pl.repeat("", table.frame.height, eager=True)
+            if roles.series is None
+            else table.frame[roles.series].cast(pl.String),
+            "time": _times(table, roles.time),
+        }
+    ).hstack([table.numbers(c).alias(f"value:{c}") for c in (roles.target, *roles.inputs)])
+    if frame[f"value:{roles.target}"].null_count() == frame.height:
+        raise InputError(f"the target {roles.target!r} has no value in any of the {frame.height} rows of {table.name}")
+
+    if not (frame.select("series", "time").equals(frame.sort("series", "time").select("series", "time"))):
+        if roles.series is None:
+            notes.append(f"the rows of {table.name} were not in order of time; they were sorted")
+        frame = frame.sort("series", "time", "row")
+    double = frame.filter(pl.struct("series", "time").is_duplicated())
+    if double.height:
+        a, b = double["row"][0], double["row"][1]
+        of = f" of series {double['series'][0]!r}" if roles.series else ""
+        raise InputError(
+            f"{table.name}: the time {_show(double['time'][0])}{of} stands in {table.row(a)} and again in {table.row(b)}; "
+            "each time may stand once (if there are several series, name the column that tells them apart: series=)"
+        )
+
+    step = step or _find_step(frame, table)
+    built = []
+    for part in frame.partition_by("series", maintain_order=True):
+        built.append(_regular(part, table, roles, step, gaps, notes))
+    return Panel(roles, step, tuple(built), tuple(notes))
+
+
+def _times(table: Table, column: str | None) -> pl.Series:
+    if column is None:
+        return pl.int_range(table.frame.height, eager=True)
+    times = table.frame[column]
+    if times.dtype == pl.String:
+        parsed = times.str.to_datetime(strict=False)
+        wrong = parsed.is_null() & times.is_not_null()
+        if wrong.any():
+            row = int(wrong.arg_true()[0])
+            raise InputError(
+                f"{table.name}, {table.row(row)}, column {column!r}: a time such as 2024-01-31 or 2024-01-31 06:00 "
+                f"was expected, found {times[row]!r}"
+            )
+        times = parsed
+    if times.null_count():
+        row = int(times.is_null().arg_true()[0])
+        raise InputError(f"{table.name}, {table.row(row)}: the time (column {column!r}) is missing")
+    if times.dtype == pl.Date:
+        return times.cast(pl.Datetime("us"))
+    if times.dtype == pl.Datetime:
+        return times.dt.cast_time_unit("us")
+    if times.dtype.is_integer():
+        return times.cast(pl.Int64)
+    raise InputError(
+        f"column {column!r} of {table.name} holds {times.dtype}; dates or whole numbers were expected as time"
+    )
+
+
+def _show(time: object) -> str:
+    text = str(time)
+    return text.removesuffix(" 00:00:00")
+
+
+CALENDAR_STEPS = {"1mo": (28, 31), "3mo": (90, 92), "6mo": (181, 184), "1y": (365, 366)}
+
+
+def _find_step(frame: pl.DataFrame, table: Table) -> str:
+    """The commonest difference of neighbouring times, as a polars duration."""
+    differences = frame.select(pl.col("time").diff().over("series")).to_series().drop_nulls()
+    if differences.is_empty():
+        raise InputError(f"{table.name} has one row for each series; a series needs at least two")
+    common = differences.value_counts(sort=True)["time"][0]
+    if frame["time"].dtype.is_integer():
+        return f"{common}i"
+    days = common.total_seconds() / 86400
+    for step, (low, high) in CALENDAR_STEPS.items():
+        if low <= days <= high:
+            return step
+    seconds = round(common.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{round(common.total_seconds() * 1e6)}us"
+
+
+def time_grid(start: object, end: object, step: str, dtype: pl.DataType) -> pl.Series:
+    """The times from `start` to `end`, both included, one `step` apart."""
+    if step.endswith("i"):
+        return pl.int_range(start, end + 1, int(step[:-1]), eager=True)  # type: ignore[arg-type, operator]
+    return pl.datetime_range(start, end, step, eager=True).cast(dtype)  # type: ignore[arg-type]
+
+
+def times_after(times: pl.Series, count: int, step: str) -> pl.Series:
+    """The `count` times that follow the regular `times`; counted from the first, so that month ends stay month ends."""
+    n = len(times)
+    number, unit = int(step.rstrip("abcdefghijklmnopqrstuvwxyz")), step.lstrip("0123456789")
+    if unit == "i":
+        return pl.int_range(times[-1] + number, times[-1] + number * (count + 1), number, eager=True)
+    first = times[:1]
+    return pl.concat([first.dt.offset_by(f"{number * (n + k)}{unit}") for k in range(count)])
+
+
+def _regular(part: pl.DataFrame, table: Table, roles: Roles, step: str, gaps: Gaps, notes: list[str]) -> Series:
+    """One sorted series on its full grid; what was not there is named in `notes`, or refused."""
+    name = str(part["series"][0])
+    of = f" of series {name!r}" if name else ""
+    times = part["time"]
+    grid = time_grid(times[0], times[-1], step, times.dtype)
+    stray = ~times.is_in(grid.implode())
+    if stray.any():
+        row = int(part["row"][int(stray.arg_true()[0])])
+        raise InputError(
+            f"{table.name}, {table.row(row)}: the time {_show(table.frame[roles.time][row] if roles.time else row)}{of} "
+            f"does not lie on the grid of one row every {step} that starts at {_show(times[0])}; "
+            "give step= if the rows are further or less far apart"
+        )
+    full = pl.DataFrame({"time": grid}).join(part, on="time", how="left", maintain_order="left")
+    absent = full["row"].is_null()
+    if absent.any():
+        first = int(absent.arg_true()[0])
+        after = int(full["row"][first - 1])
+        found = (
+            f"{int(absent.sum())} of {len(grid)} steps{of} have no row; the first gap is after {table.row(after)}, "
+            f"at {_show(grid[first])}"
+        )
+        if gaps == "refuse":
+            raise InputError(f"{table.name}: {found}; add the rows, or choose gaps='mask' or 'forward'")
+        notes.append(found + ("; they are masked" if gaps == "mask" else "; the last values are repeated there"))
+        if gaps == "forward":
+            values = pl.col("^value:.*$")
+            full = full.with_columns(pl.when(pl.lit(absent)).then(values.forward_fill()).otherwise(values).name.keep())
+    lost = full.filter(full["row"].is_not_null())[f"value:{roles.target}"].null_count()
+    if lost:
+        notes.append(f"{lost} of {len(grid)} values of {roles.target!r}{of} are missing; they are masked")
+
+    def array(columns: tuple[str, ...]) -> np.ndarray:
+        return (
+            full.select(f"value:{c}" for c in columns)
+            .cast(pl.Float64)
+            .fill_null(float("nan"))
+            .to_numpy()
+            .reshape(len(grid), len(columns))
+        )
+
+    statics = array(roles.static)
+    for k, column in enumerate(roles.static):
+        known = statics[~np.isnan(statics[:, k]), k]
+        if len(known) and (known != known[0]).any():
+            raise InputError(
+                f"{table.name}: the static column {column!r} changes within the series{of}; "
+                "name it as past or future instead"
+            )
+        statics[:, k] = known[0] if len(known) else np.nan
+    return Series(name, grid, array((roles.target,))[:, 0], array(roles.past), array(roles.future), statics[0])

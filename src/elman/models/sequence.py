@@ -1,0 +1,51 @@
+"""Networks that read sequences: layers assembled, with a head."""
+
+from torch import Tensor, nn
+
+from elman.errors import InputError
+from elman.layers import GRU, LSTM, RNN
+
+RECURRENT = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+
+
+def recurrent(architecture: str, input_size: int, hidden_size: int, num_layers: int, dropout: float) -> nn.Module:
+    """The recurrent layer called `architecture`, batch first, with dropout between its layers."""
+    if architecture not in RECURRENT:
+        raise InputError(f"architecture={architecture!r} is not known; it is one of {', '.join(RECURRENT)}")
+    between = dropout if num_layers > 1 else 0.0
+    return RECURRENT[architecture](input_size, hidden_size, num_layers, dropout=between, batch_first=True)
+
+
+class EncoderForecaster(nn.Module):
+    """Two recurrent stacks: one reads the past, and hands its state to one that reads what is known of each coming step.
+
+    The handed state is all that the second stack learns of the past, and step k of it sees coming steps up to k only.
+    Source: the hindcast and forecast LSTMs with state handoff of Cho et al. (2014), doi:10.3115/v1/D14-1179, used for
+    rivers by Nearing et al. (2024), doi:10.1038/s41586-024-07145-1.
+
+    >>> net = EncoderForecaster("lstm", input_size=5, output_size=3, hidden_size=8)
+    >>> net(torch.randn(2, 30, 5), horizon=7).shape
+    torch.Size([2, 7, 3])
+    """
+
+    def __init__(
+        self,
+        architecture: str,
+        input_size: int,
+        output_size: int,
+        *,
+        hidden_size: int,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.encoder = recurrent(architecture, input_size, hidden_size, num_layers, dropout)
+        self.decoder = recurrent(architecture, input_size, hidden_size, num_layers, dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(hidden_size, output_size)
+
+    def forward(self, x: Tensor, horizon: int) -> Tensor:
+        """(B, window + horizon, I) -> (B, horizon, O)."""
+        _, state = self.encoder(x[:, :-horizon])
+        h, _ = self.decoder(x[:, -horizon:], state)
+        return self.head(self.dropout(h))

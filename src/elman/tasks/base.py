@@ -1,0 +1,95 @@
+"""What all estimators share: scikit-learn's contract, checking of settings, saving and loading."""
+
+import os
+import platform
+import shutil
+import tempfile
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from sklearn.base import BaseEstimator
+from torch import nn
+
+from elman.errors import InputError
+from elman.models.checkpoint import load_config, load_weights, save_model
+from elman.tasks.settings import from_known
+
+
+def versions() -> dict[str, str]:
+    """What a run was made with."""
+    return {"elman": version("elman"), "torch": str(torch.__version__), "python": platform.python_version()}
+
+
+class Estimator(BaseEstimator):
+    """An estimator whose settings are dataclass fields, and whose trained state is one network and one JSON object.
+
+    A subclass names its `task`, keeps its network in `network_`, and says what else it has learned in `_learned` and
+    `_restore`.
+    """
+
+    task: ClassVar[str]
+    network_: nn.Module
+
+    def settings(self) -> dict[str, Any]:
+        """The hyperparameters by name, as JSON and TOML take them."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    def _learned(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _restore(self, learned: dict[str, Any]) -> nn.Module:
+        """Take back what `_learned` gave, and return the network, still without its weights."""
+        raise NotImplementedError
+
+    def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
+        """Write the model folder (safetensors and JSON). An existing one is replaced with `force` only, and never half."""
+        folder = Path(folder)
+        self.__sklearn_is_fitted__()
+        if folder.exists() and not (force and (folder / "config.json").is_file()):
+            raise InputError(
+                f"{folder} exists; nothing is overwritten. Give another name, or force=True to replace a model"
+            )
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            config = {"task": self.task, "settings": self.settings(), "learned": self._learned()}
+            save_model(aside, self.network_, config)
+            aside.chmod(0o755)
+            if folder.exists():
+                old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+                folder.replace(old)  # a folder can take the place of an empty one
+                aside.replace(folder)
+                shutil.rmtree(old)
+            else:
+                aside.replace(folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        """A model that `save` wrote. InputError when it is truncated, was changed, or is of a newer format."""
+        folder = Path(folder)
+        config = load_config(folder)
+        if config.get("task") != cls.task:
+            raise InputError(f"{folder} holds a model for the task {config.get('task')!r}, not {cls.task!r}")
+        try:
+            self: Self = from_known(cls, config["settings"])
+            self.network_ = self._restore(config["learned"])
+        except InputError as error:
+            raise InputError(f"{folder / 'config.json'}: {error}; the file was changed") from None
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+            raise InputError(
+                f"{folder / 'config.json'} is not the config of a {cls.__name__} ({type(error).__name__}: {error}); "
+                "the file was changed"
+            ) from None
+        load_weights(folder, self.network_, config)
+        self.network_.eval()
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")

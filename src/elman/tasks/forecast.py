@@ -1,0 +1,367 @@
+"""Forecast series: from a table to calibrated forecasts of the coming steps."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+import torch
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from elman.data.series import Held, Panel, Roles, guess_roles, read_panel
+from elman.data.tables import Table, read_table
+from elman.data.windows import Batch, Scaling, Windows, calendar_for
+from elman.errors import InputError
+from elman.models.sequence import EncoderForecaster
+from elman.report import write_report
+from elman.tasks.base import Estimator, versions
+from elman.tasks.calibration import Event, conformal_shifts, ends_of, quantiles_for
+from elman.tasks.scoring import Forecasts, Scores, score
+from elman.tasks.settings import ForecastSettings, check_settings
+from elman.training.loop import cosine, train
+from elman.training.losses import mse, pinball
+from elman.training.record import Run
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class Forecaster(ForecastSettings, Estimator):
+    """Direct forecasts of the next `horizon` steps of one series or many, with calibrated intervals.
+
+    The settings are described in `elman.tasks.settings`. A table is long (`unique_id, ds, y`, or names of your own) or
+    wide with `target=`; a path to CSV or Parquet, or a polars, pandas or pyarrow frame. One network serves all series (a
+    global model). It learns the mean and a grid of quantiles at once; the quantiles are then calibrated on the
+    validation part (split-conformal).
+
+    >>> import math
+    >>> table = pl.DataFrame({"ds": range(200), "y": [math.sin(t / 5) for t in range(200)]})
+    >>> f = Forecaster(horizon=3, window=20, hidden_size=8, epochs=2, level=(90,)).fit(table)
+    >>> f.predict(table).columns
+    ['ds', 'forecast', 'lo-90', 'hi-90']
+    """
+
+    task: ClassVar[str] = "forecast"
+
+    def fit(
+        self,
+        X: Any,
+        y: None = None,
+        *,
+        test: Held | None = None,
+        run: Run | str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        force: bool = False,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Self:
+        """Learn from the table `X`, apart from its `test` part: so many last steps, or everything from a time on.
+
+        run: a folder for the run's record and model, refused if it exists unless `force`. resume: go on with the
+        interrupted run there; it ends with the weights that it would have had without the interruption.
+        """
+        table, panel = self._new_panel(X)
+        recording = None
+        if run is not None:
+            recording = run if isinstance(run, Run) else Run(run)
+            self._open(recording, table, panel, resume, force)
+        self._learn(panel.head(panel.test_begins(test)), recording, resume, on_event)
+        if recording:
+            self.save(recording.model_path)
+            recording.checkpoint_path.unlink(missing_ok=True)
+        return self
+
+    def _new_panel(self, X: Any) -> tuple[Table, Panel]:
+        check_settings(self)
+        table = read_table(X)
+        roles = guess_roles(
+            table,
+            self.target,
+            time=self.time,
+            series=self.series,
+            past=self.past,
+            future=self.future,
+            static=self.static,
+        )
+        return table, read_panel(table, roles, step=self.step, gaps=self.gaps)
+
+    def _open(self, run: Run, table: Table, panel: Panel, resume: bool, force: bool) -> None:
+        facts = {
+            "task": self.task,
+            "settings": self.settings(),
+            "data": {
+                "path": table.path and str(table.path),
+                "sha256": table.sha256(),
+                "rows": table.frame.height,
+                "series": len(panel.series),
+                "first": str(min(s.times[0] for s in panel.series)),
+                "last": str(max(s.times[-1] for s in panel.series)),
+            },
+            "versions": versions(),
+        }
+        if not resume:
+            run.start(facts, force=force)
+            return
+        before = run.config()
+        for part, keys in (("settings", facts["settings"]), ("data", ("sha256", "rows"))):
+            for key in keys:
+                was, now = before.get(part, {}).get(key), facts[part][key]
+                if was != now:
+                    raise InputError(
+                        f"{run.path} can't be resumed: its {key} was {was!r} and is now {now!r}. Resume with the same data "
+                        "and settings, or start anew in another folder"
+                    )
+        if run.model_path.exists():
+            raise InputError(f"the run in {run.path} is finished; there is nothing to resume")
+
+    def _learn(
+        self, panel: Panel, run: Run | None, resume: bool, on_event: Callable[[dict[str, Any]], None] | None
+    ) -> None:
+        lengths = panel.observed_lengths()
+        panel = panel.head(lengths)
+        train_ends = self._train_ends(lengths)
+        self.roles_, self.step_, self.notes_ = panel.roles, panel.step, list(panel.notes)
+        self.quantiles_ = quantiles_for(tuple(self.level))
+        self.calendar_ = tuple(self.calendar if self.calendar is not None else calendar_for(panel.step))
+        self.event_ = None if self.event is None else Event.parse(self.event)
+        self.scaling_ = Scaling.fit(panel.head(train_ends), self.transform)
+        windows = self._windows(panel)
+        train_on, validate_on = windows.origins(last=train_ends), windows.origins(first=train_ends)
+        if not len(train_on) or not len(validate_on):
+            raise InputError(
+                f"the table is too short: window={self.window} and horizon={self.horizon} need at least "
+                f"{self.window + self.horizon} steps to train on and {self.horizon} more to validate on; the longest series "
+                f"has {max(train_ends)} and {max(lengths) - max(train_ends)}. Choose a smaller window or horizon, or give more rows"
+            )
+        events: list[dict[str, Any]] = []
+
+        def note(event: dict[str, Any]) -> None:
+            events.append(event)
+            if on_event:
+                on_event(event)
+
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            network = self._network(windows.input_size)
+            train(
+                network,
+                lambda epoch: self._batches(windows, train_on, epoch),
+                lambda net, batch: self._loss(net(batch.x, self.horizon), batch.y),
+                optimizer=torch.optim.AdamW(network.parameters(), self.learning_rate, weight_decay=self.weight_decay),
+                epochs=self.epochs,
+                validate=lambda net: self._validation_loss(net, windows, validate_on),
+                patience=self.patience,
+                schedule=cosine(self.epochs * -(-len(train_on) // self.batch_size)),
+                clip=self.clip,
+                run=run,
+                resume=resume,
+                on_event=note,
+            )
+        self.network_, self.input_size_ = network, windows.input_size
+        self.history_ = run.events() if run else events
+        validated = [windows.batch(o) for o in validate_on.split(1024)]
+        y = torch.cat([b.y for b in validated]).double().numpy()
+        self.shifts_ = conformal_shifts(y, self._outputs(network, validated)[..., 1:], self.quantiles_)
+
+    def _train_ends(self, lengths: Sequence[int]) -> list[int]:
+        """For each series of so many steps before the test part, where its validation part begins."""
+        return [
+            max(0, n - (int(self.validation) if self.validation >= 1 else round(n * self.validation))) for n in lengths
+        ]
+
+    def _network(self, input_size: int) -> nn.Module:
+        return EncoderForecaster(
+            self.architecture,
+            input_size,
+            1 + len(self.quantiles_),
+            hidden_size=self.hidden_size,
+            num_layers=self.num_layers,
+            dropout=self.dropout,
+        )
+
+    def _windows(self, panel: Panel) -> Windows:
+        return Windows(panel, self.scaling_, window=self.window, horizon=self.horizon, calendar=self.calendar_)
+
+    def _batches(self, windows: Windows, origins: Tensor, epoch: int) -> Iterator[Batch]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        for part in torch.randperm(len(origins), generator=generator).split(self.batch_size):
+            yield windows.batch(origins[part])
+
+    def _loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return mse(outputs[..., 0], y) + pinball(outputs[..., 1:], y, self.quantiles_)
+
+    def _validation_loss(self, network: nn.Module, windows: Windows, origins: Tensor) -> float:
+        parts = [windows.batch(o) for o in origins.split(1024)]
+        outputs = torch.cat([network(part.x, self.horizon) for part in parts])
+        return self._loss(outputs, torch.cat([part.y for part in parts])).item()
+
+    def _outputs(self, network: nn.Module, parts: Sequence[Batch]) -> np.ndarray:
+        """(N, horizon, 1 + Q) scaled: the mean, then the quantiles in order, not yet calibrated."""
+        with torch.no_grad():
+            outputs = torch.cat([network(part.x, self.horizon) for part in parts]).double().numpy()
+        outputs[..., 1:].sort(axis=-1)
+        return outputs
+
+    def predict(self, X: Any) -> Any:
+        """The `horizon` steps after the last observed target of each series, as the kind of data frame that X is.
+
+        Columns: the series (if there are several), the time, `forecast`, `lo-LEVEL` and `hi-LEVEL`, and `p_event` with
+        `event=`. X needs at least `window` steps of each series; rows with inputs known ahead and no target follow them.
+        """
+        table, panel = self._read(X)
+        origins = []
+        for k, (s, n) in enumerate(zip(panel.series, panel.observed_lengths(), strict=True)):
+            if n < self.window:
+                raise InputError(
+                    f"{table.name}: there are {n} steps{s.of} up to the last observed {self.roles_.target!r}, and the model "
+                    f"reads window={self.window} of them"
+                )
+            for c, column in enumerate(self.roles_.future):
+                if np.isnan(s.future[n : n + self.horizon, c]).all():
+                    raise InputError(
+                        f"{table.name}: the model was trained with {column!r} known ahead, and there is no value of it{s.of} "
+                        f"after {s.times[n - 1]}. Append {self.horizon} rows with their times and {column!r}, without target"
+                    )
+            origins.append([k, n - 1])
+        frame = self._forecast(panel, torch.tensor(origins)).frame
+        return table.give_back(self._in_users_words(frame.drop("cutoff", "lead", "y")))
+
+    def backtest(self, X: Any, test: Held | None = None, *, stride: int = 1) -> Any:
+        """Forecasts from every `stride`-th origin whose steps ahead all lie in the `test` part of X (default: anywhere).
+
+        Columns as `predict`, and `cutoff` (the last step that the forecast knew), `lead` (1 to horizon) and `y`.
+        """
+        table, panel = self._read(X)
+        origins = self._windows(panel).origins(first=panel.test_begins(test, default=0), stride=stride)
+        self._need_windows(origins, table, test)
+        return table.give_back(self._in_users_words(self._forecast(panel, origins).frame))
+
+    def evaluate(self, X: Any, test: Held) -> Scores:
+        """Scores of all forecasts in the `test` part of X, beside those of baselines that learn from the rows before it."""
+        table, panel = self._read(X)
+        first = panel.test_begins(test)
+        origins = self._windows(panel).origins(first=first)
+        self._need_windows(origins, table, test)
+        self.scores_ = score(
+            self.architecture,
+            self._forecast(panel, origins),
+            self.scaling_,
+            target=self.roles_.target,
+            levels=self.level,
+            event=self.event_,
+            season=self.season,
+            train_ends=self._train_ends(first),
+            test_begins=first,
+            notes=self.notes_,
+        )
+        return self.scores_
+
+    def cross_validation(self, X: Any, *, n_windows: int = 5, step_size: int | None = None, refit: bool = False) -> Any:
+        """Forecasts from `n_windows` origins, `step_size` apart (default: the horizon), the last `horizon` before the end.
+
+        Each is made by a network that has seen nothing after its origin: one trained before the first origin, or with
+        `refit` one trained anew before each. `self` stays as it is. Columns as `backtest`.
+        """
+        table, panel = self._new_panel(X)
+        size = self.horizon if step_size is None else step_size
+        if n_windows < 1 or size < 1:
+            raise InputError(f"n_windows and step_size must be at least 1; found {n_windows} and {size}")
+        ends = panel.observed_lengths()
+        frames = []
+        for back in range(n_windows - 1, -1, -1):
+            cutoffs = [max(0, n - self.horizon - back * size) for n in ends]
+            if refit or not frames:
+                fitted = clone(self)
+                fitted._learn(panel.head(cutoffs), None, False, None)
+            origins = torch.tensor([[k, c - 1] for k, c in enumerate(cutoffs) if c >= self.window])
+            frames.append(fitted._forecast(panel, origins)[2])
+        return table.give_back(fitted._in_users_words(pl.concat(frames)))
+
+    def report(self, path: str | os.PathLike[str]) -> Path:
+        """Write one self-contained page: how it was trained and, after `evaluate`, how good it is."""
+        check_is_fitted(self)
+        with tempfile.TemporaryDirectory() as folder:
+            run = Run(Path(folder) / "run")
+            run.start({"task": self.task, "settings": self.settings(), "versions": versions()})
+            for event in self.history_:
+                run.record(**event)
+            run.flush()
+            if hasattr(self, "scores_"):
+                self.scores_.save(run.path)
+            return write_report([run.path], Path(path))
+
+    def _read(self, X: Any) -> tuple[Table, Panel]:
+        """A table with the columns, and the step, that this model was trained on."""
+        check_is_fitted(self)
+        table, roles = read_table(X), self.roles_
+        for role in ("target", "time", "series"):
+            if getattr(roles, role) is not None:
+                table.need(getattr(roles, role), role)
+        for column in roles.inputs:
+            table.need(column, "an input of the model")
+        panel = read_panel(table, roles, step=self.step, gaps=self.gaps)
+        if panel.step != self.step_:
+            raise InputError(
+                f"the model was trained on rows {self.step_} apart; those of {table.name} are {panel.step} apart"
+            )
+        return table, panel
+
+    def _need_windows(self, origins: Tensor, table: Table, test: Held | None) -> None:
+        if not len(origins):
+            part = "" if test is None else f" whose steps ahead lie in the test part ({test})"
+            raise InputError(f"{table.name} has no whole window of {self.window} + {self.horizon} steps{part}")
+
+    def _forecast(self, panel: Panel, origins: Tensor) -> Forecasts:
+        windows = self._windows(panel)
+        scaled = self._outputs(self.network_, [windows.batch(o) for o in origins.split(1024)])
+        scaled[..., 1:] = np.sort(scaled[..., 1:] + self.shifts_, axis=-1)
+        outputs = self.scaling_.inverse(panel, origins, scaled)
+        point, quantiles = outputs[..., 0], outputs[..., 1:]
+        columns = {"forecast": point}
+        for level in self.level:
+            for side, end in zip(("lo", "hi"), ends_of(level), strict=True):
+                columns[f"{side}-{level:g}"] = quantiles[..., self.quantiles_.index(end)]
+        if self.event_:
+            columns["p_event"] = self.event_.probability(quantiles, self.quantiles_)
+        return Forecasts(panel, origins, point, quantiles, self.quantiles_, windows.long_form(origins, columns))
+
+    def _in_users_words(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """`frame` with the names that the user's table has for the series and the time; dates where it had dates."""
+        if self.roles_.series is None:
+            frame = frame.drop("unique_id")
+        days = [
+            c
+            for c in ("cutoff", "ds")
+            if c in frame.columns and frame[c].dtype == pl.Datetime and self.step_[-1] in "doy"
+        ]
+        frame = frame.with_columns(pl.col(c).cast(pl.Date) for c in days)
+        return frame.rename({"unique_id": self.roles_.series, "ds": self.roles_.time or "ds"}, strict=False)
+
+    def _learned(self) -> dict[str, Any]:
+        return {
+            "roles": asdict(self.roles_),
+            "step": self.step_,
+            "calendar": self.calendar_,
+            "input_size": self.input_size_,
+            "scaling": self.scaling_.to_dict(),
+            "quantiles": self.quantiles_,
+            "shifts": self.shifts_.tolist(),
+            "notes": self.notes_,
+            "history": [event for event in self.history_ if event["event"] != "step"],
+        }
+
+    def _restore(self, learned: dict[str, Any]) -> nn.Module:
+        check_settings(self)
+        self.roles_ = Roles(**{k: tuple(v) if isinstance(v, list) else v for k, v in learned["roles"].items()})
+        self.step_, self.notes_, self.history_ = str(learned["step"]), list(learned["notes"]), list(learned["history"])
+        self.calendar_, self.quantiles_ = tuple(learned["calendar"]), tuple(learned["quantiles"])
+        self.event_ = None if self.event is None else Event.parse(self.event)
+        self.input_size_ = int(learned["input_size"])
+        self.scaling_ = Scaling.from_dict(learned["scaling"])
+        self.shifts_ = np.array(learned["shifts"], dtype=np.float64)
+        if self.shifts_.shape != (self.horizon, len(self.quantiles_)) or not np.isfinite(self.shifts_).all():
+            raise InputError(f"the calibration is not {self.horizon} x {len(self.quantiles_)} finite numbers")
+        return self._network(self.input_size_)

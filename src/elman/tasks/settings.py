@@ -1,0 +1,116 @@
+"""Every hyperparameter, written once: name, default, help, unit and range.
+
+The estimators inherit these fields, and the command line, the search space and the report read them. Nothing heavy
+is imported here, so that `elman fit forecast --help` answers at once.
+"""
+
+import difflib
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal, get_args, get_type_hints
+
+from elman.errors import InputError
+
+
+def setting(default: Any, help: str, *, unit: str = "", low: float | None = None, high: float | None = None) -> Any:
+    """A dataclass field with what the command line, the search and the report need to know of it; bounds included."""
+    metadata = {"help": help, "unit": unit, "low": low, "high": high}
+    if default is MISSING:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class NetworkSettings:
+    """What the network is."""
+
+    architecture: Literal["rnn", "lstm", "gru"] = setting("lstm", "kind of recurrent network")
+    hidden_size: int = setting(64, "units in each recurrent layer", unit="units", low=1, high=4096)
+    num_layers: int = setting(1, "recurrent layers, one upon the other", unit="layers", low=1, high=8)
+    dropout: float = setting(0.2, "share of values that are dropped between layers while training", low=0.0, high=0.95)
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class TrainingSettings:
+    """How it is trained."""
+
+    epochs: int = setting(30, "passes over the training part, at most", unit="epochs", low=1)
+    patience: int = setting(10, "stop after so many epochs without a better validation loss", unit="epochs", low=1)
+    batch_size: int = setting(64, "windows in each step of the optimiser", low=1)
+    learning_rate: float = setting(2e-3, "of Adam, at its highest; it falls along a cosine", low=1e-7, high=1.0)
+    weight_decay: float = setting(0.0, "decoupled weight decay (AdamW)", low=0.0, high=1.0)
+    clip: float | None = setting(1.0, "largest norm of the gradient", low=0.0)
+    validation: float = setting(
+        0.2,
+        "last part of the training rows, held back to stop early and to calibrate; a share below 1, or steps",
+        low=0.0,
+    )
+    seed: int = setting(0, "of all random numbers; one seed repeats a run bit for bit", low=0)
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class ForecastSettings(NetworkSettings, TrainingSettings):
+    """What is forecast, and from what."""
+
+    target: str | None = setting(None, "column to forecast ('y' if there is one)")
+    horizon: int = setting(1, "steps ahead", unit="steps", low=1, high=10_000)
+    window: int = setting(60, "past steps that the network reads", unit="steps", low=1, high=100_000)
+    level: tuple[float, ...] = setting((80, 90), "coverage of the prediction intervals", unit="%", low=1, high=99.9)
+    event: str | None = setting(None, "condition to warn of, such as '>= 60'")
+    time: str | None = setting(None, "column of times (found by its type if there is one)")
+    series: str | None = setting(None, "column that tells several series apart ('unique_id' if there is one)")
+    past: tuple[str, ...] | None = setting(None, "inputs known up to now (default: every other number)")
+    future: tuple[str, ...] = setting((), "inputs known ahead, such as holidays or a weather forecast")
+    static: tuple[str, ...] = setting((), "inputs that never change within a series")
+    transform: Literal["auto", "none", "sqrt", "log"] = setting(
+        "auto", "of the target before scaling; auto takes the square root of what is skewed and never negative"
+    )
+    calendar: tuple[Literal["time_of_day", "day_of_week", "day_of_year"], ...] | None = setting(
+        None, "cycles given to the network (default: those that the step can follow)"
+    )
+    step: str | None = setting(None, "time between rows, such as 1d, 15m or 1mo (default: found from the rows)")
+    gaps: Literal["mask", "forward", "refuse"] = setting("mask", "what becomes of steps that have no row")
+    season: int | None = setting(
+        None, "period of the seasonal naive baseline and of MASE (default: by step)", unit="steps", low=1
+    )
+
+
+def check_settings(settings: Any) -> None:
+    """InputError for the first field whose value lies outside its range or its choices."""
+    kinds = get_type_hints(type(settings))
+    for f in fields(settings):
+        value, choices = getattr(settings, f.name), _choices(kinds[f.name])
+        for one in value if isinstance(value, tuple | list) else (value,):
+            if one is None:
+                continue
+            if choices and one not in choices:
+                raise InputError(f"{f.name}={one!r}: one of {', '.join(choices)} was expected" + _nearest(one, choices))
+            low, high = f.metadata.get("low"), f.metadata.get("high")
+            if low is None and high is None:
+                continue
+            if isinstance(one, bool) or not isinstance(one, int | float):
+                raise InputError(f"{f.name} takes a number, found {one!r}")
+            if (low is not None and not one >= low) or (high is not None and not one <= high):
+                bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+                raise InputError(f"{f.name} is {one:g}; it must be {bounds}")
+
+
+def _choices(kind: Any) -> tuple[str, ...]:
+    """The strings of a Literal, wherever it stands in `kind`."""
+    if getattr(kind, "__origin__", None) is Literal:
+        return get_args(kind)
+    return tuple(c for part in get_args(kind) for c in _choices(part))
+
+
+def _nearest(word: Any, words: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(str(word), words, 1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def from_known(cls: type, values: dict[str, Any]) -> Any:
+    """`cls(**values)`; an unknown key is an InputError that names the nearest known one."""
+    names = tuple(f.name for f in fields(cls))
+    for key in values:
+        if key not in names:
+            raise InputError(f"{key!r} is no setting of {cls.__name__}{_nearest(key, names)}")
+    kinds = get_type_hints(cls)
+    return cls(**{k: tuple(v) if isinstance(v, list) and "tuple" in str(kinds[k]) else v for k, v in values.items()})

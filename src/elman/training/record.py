@@ -1,0 +1,98 @@
+"""The run folder: what a training run leaves behind, readable while it runs."""
+
+import json
+import os
+import shutil
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from elman.errors import InputError
+from elman.files import finite, replacing
+
+
+class Run:
+    """A run folder at `path`: `config.toml`, `events.jsonl`, `checkpoint.safetensors` while training, `model/` after it."""
+
+    def __init__(self, path: str | os.PathLike[str], *, label: str | None = None, command: str | None = None):
+        """`label` groups runs that differ in their seed only; `command` is what made the run, for whoever reads it."""
+        self.path = Path(path)
+        self.about = {"label": label, "command": command}
+        self._pending: list[str] = []
+
+    @property
+    def events_path(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def model_path(self) -> Path:
+        return self.path / "model"
+
+    def start(self, config: Mapping[str, Any], *, force: bool = False) -> None:
+        """Begin anew. A folder that holds something is refused; with `force` an earlier run in it is removed first."""
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            if not force:
+                raise InputError(
+                    f"{self.path} exists; nothing is overwritten. Give another folder, --resume to go on with an "
+                    "interrupted run, or --force to replace it"
+                )
+            if not (self.path / "config.toml").is_file():
+                raise InputError(
+                    f"{self.path} is not a run folder (no config.toml in it), so --force does not remove it"
+                )
+            shutil.rmtree(self.path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        with replacing(self.path / "config.toml") as aside:
+            aside.write_bytes(tomli_w.dumps(_without_none({**self.about, **config})).encode())
+
+    def config(self) -> dict[str, Any]:
+        path = self.path / "config.toml"
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{self.path} is not a run folder: it has no config.toml") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is not whole TOML: {error}") from None
+
+    def record(self, event: str, **values: Any) -> None:
+        """Note one event; it reaches the file at the next `flush`."""
+        self._pending.append(json.dumps(finite({"event": event, **values})) + "\n")
+
+    def flush(self) -> None:
+        if self._pending:
+            with open(self.events_path, "a", encoding="utf-8") as file:
+                file.write("".join(self._pending))
+            self._pending.clear()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Every whole line of `events.jsonl`; a last line that a crash has torn is left out."""
+        if not self.events_path.exists():
+            return []
+        lines = self.events_path.read_text(encoding="utf-8", errors="replace").splitlines()
+        found = []
+        for number, line in enumerate(lines, 1):
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                if number < len(lines):
+                    raise InputError(f"{self.events_path}, line {number} is not JSON; the file was changed") from None
+        return found
+
+    def rewind(self, step: int) -> None:
+        """Forget the events after `step`: what a resumed run will do again."""
+        kept = [e for e in self.events() if e.get("step", 0) <= step and e["event"] != "end"]
+        with replacing(self.events_path) as aside:
+            aside.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    return [_without_none(v) for v in value] if isinstance(value, list | tuple) else value
