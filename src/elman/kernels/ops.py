@@ -15,12 +15,14 @@ from .checks import check_shapes
 
 WHY_NOT: str | None = None
 try:
-    from . import _native
-except ImportError as error:
+    import elman.kernels._native as _native  # not "from . import": its error would talk of circular imports
+except ModuleNotFoundError:
     WHY_NOT = (
-        "the native kernels were not built: when elman was installed, there was no working C++ compiler or no "
-        f"Python headers ({error})"
+        "the native kernels were not built, for want of a working C++ compiler or of Python's headers when elman was "
+        "installed"
     )
+except ImportError as error:
+    WHY_NOT = f"the native kernels were built but can't be loaded ({error})"
 
 COVERED = {"rnn"}
 DTYPES = (torch.float32, torch.float64)  # in the order of csrc/kernels.h
