@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from elman import kernels
+
 from .padding import Lengths, check_lengths, repack, reverse_time, unpack
 
 State = Tensor | tuple[Tensor, ...]
