@@ -1,5 +1,6 @@
 """Scalers: fitted on the training part only, kept as plain numbers."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -9,8 +10,9 @@ from elman.errors import InputError
 
 Transform = Literal["none", "sqrt", "log"]
 
-_FORWARD = {"none": lambda x: x, "sqrt": lambda x: np.sqrt(np.maximum(x, 0.0)), "log": np.log}
-_INVERSE = {"none": lambda z: z, "sqrt": lambda z: np.square(np.maximum(z, 0.0)), "log": np.exp}
+Curve = Callable[[np.ndarray], np.ndarray]
+_FORWARD: dict[str, Curve] = {"none": lambda x: x, "sqrt": lambda x: np.sqrt(np.maximum(x, 0.0)), "log": np.log}
+_INVERSE: dict[str, Curve] = {"none": lambda z: z, "sqrt": lambda z: np.square(np.maximum(z, 0.0)), "log": np.exp}
 
 
 @dataclass(frozen=True)

@@ -6,32 +6,18 @@ Inside, a missing value is NaN in a float64 array; it stays one until `data.wind
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
+from elman.data.roles import Roles
 from elman.data.tables import Table
 from elman.errors import InputError
 
 Gaps = Literal["mask", "forward", "refuse"]
-Held = int | str | date | datetime  # a test part: so many last steps of each series, or everything from a time on
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Which column plays which part. `past` inputs are known up to now, `future` ones also ahead, `static` ones never change."""
-
-    target: str
-    time: str | None = None
-    series: str | None = None
-    past: tuple[str, ...] = ()
-    future: tuple[str, ...] = ()
-    static: tuple[str, ...] = ()
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (*self.past, *self.future, *self.static)
+# A test part: so many last steps of each series, a share of each below 1, or everything from a time on.
+Held = int | float | str | date | datetime
 
 
 @dataclass(frozen=True)
@@ -87,7 +73,10 @@ class Panel:
         lengths = self.observed_lengths()
         if test is None:
             return lengths if default is None else [default] * len(lengths)
-        if isinstance(test, int):
+        if isinstance(test, float) and 0 < test < 1:
+            return [n - round(n * test) for n in lengths]
+        if isinstance(test, int | float):
+            test = int(test)
             if not 0 < test < max(lengths):
                 raise InputError(f"a test part of {test} steps was asked for; the longest series has {max(lengths)}")
             return [max(0, n - test) for n in lengths]
@@ -110,54 +99,6 @@ class Panel:
         except (ValueError, pl.exceptions.PolarsError):
             kind = "a whole number" if dtype.is_integer() else "a time such as 2024-01-31"
             raise InputError(f"{kind} was expected, found {when!r}") from None
-
-
-def guess_roles(
-    table: Table,
-    target: str | None = None,
-    *,
-    time: str | None = None,
-    series: str | None = None,
-    past: Sequence[str] | None = None,
-    future: Sequence[str] = (),
-    static: Sequence[str] = (),
-) -> Roles:
-    """The roles that a user named, completed: `ds`, `unique_id` and `y` by name, time by type, and the other numbers as `past`."""
-    frame = table.frame
-    if target is None:
-        if "y" not in frame.columns:
-            raise InputError(
-                f"{table.name}: which column is to be forecast? There is none named 'y'; name it with target= "
-                f"(--target). The columns are: {', '.join(frame.columns)}"
-            )
-        target = "y"
-    table.need(target, "target")
-    if time is not None:
-        table.need(time, "time")
-    else:
-        dated = ["ds"] if "ds" in frame.columns else [c for c in frame.columns if frame[c].dtype.is_temporal()]
-        if len(dated) > 1:
-            raise InputError(f"{table.name} has several columns of dates ({', '.join(dated)}); name one with time=")
-        time = dated[0] if dated else None
-    if series is not None:
-        table.need(series, "series")
-    elif "unique_id" in frame.columns:
-        series = "unique_id"
-    for role, columns in (("past", past or ()), ("future", future), ("static", static)):
-        for column in columns:
-            table.need(column, role)
-    named = [target, time, series, *future, *static]
-    if past is None:
-        past = [
-            c for c in frame.columns if c not in named and (frame[c].dtype.is_numeric() or frame[c].dtype == pl.Boolean)
-        ]
-    named += past
-    twice = sorted({c for c in named if c is not None and named.count(c) > 1})
-    if twice:
-        raise InputError(
-            f"column {twice[0]!r} is given two roles; each column has one of target, time, series, past, future, static"
-        )
-    return Roles(target, time, series, tuple(past), tuple(future), tuple(static))
 
 
 def read_panel(table: Table, roles: Roles, *, step: str | None = None, gaps: Gaps = "mask") -> Panel:
@@ -191,8 +132,9 @@ def read_panel(table: Table, roles: Roles, *, step: str | None = None, gaps: Gap
         a, b = double["row"][0], double["row"][1]
         of = f" of series {double['series'][0]!r}" if roles.series else ""
         raise InputError(
-            f"{table.name}: the time {_show(double['time'][0])}{of} stands in {table.row(a)} and again in {table.row(b)}; "
-            "each time may stand once (if there are several series, name the column that tells them apart: series=)"
+            f"{table.name}: the time {_show(double['time'][0])}{of} stands in {table.row(a)} and again in "
+            f"{table.row(b)}; each time may stand once (if there are several series, name the column that tells them "
+            "apart: series=)"
         )
 
     step = step or _find_step(frame, table)
@@ -257,11 +199,11 @@ def _find_step(frame: pl.DataFrame, table: Table) -> str:
     return f"{round(common.total_seconds() * 1e6)}us"
 
 
-def time_grid(start: object, end: object, step: str, dtype: pl.DataType) -> pl.Series:
+def time_grid(start: Any, end: Any, step: str, dtype: pl.DataType) -> pl.Series:
     """The times from `start` to `end`, both included, one `step` apart."""
     if step.endswith("i"):
-        return pl.int_range(start, end + 1, int(step[:-1]), eager=True)  # type: ignore[arg-type, operator]
-    return pl.datetime_range(start, end, step, eager=True).cast(dtype)  # type: ignore[arg-type]
+        return pl.int_range(start, end + 1, int(step[:-1]), eager=True)
+    return pl.datetime_range(start, end, step, eager=True).cast(dtype)
 
 
 def times_after(times: pl.Series, count: int, step: str) -> pl.Series:
@@ -282,11 +224,11 @@ def _regular(part: pl.DataFrame, table: Table, roles: Roles, step: str, gaps: Ga
     grid = time_grid(times[0], times[-1], step, times.dtype)
     stray = ~times.is_in(grid.implode())
     if stray.any():
-        row = int(part["row"][int(stray.arg_true()[0])])
+        position = int(stray.arg_true()[0])
+        row = int(part["row"][position])
         raise InputError(
-            f"{table.name}, {table.row(row)}: the time {_show(table.frame[roles.time][row] if roles.time else row)}{of} "
-            f"does not lie on the grid of one row every {step} that starts at {_show(times[0])}; "
-            "give step= if the rows are further or less far apart"
+            f"{table.name}, {table.row(row)}: the time {_show(part['time'][position])}{of} does not lie on the grid of one "
+            f"row every {step} that starts at {_show(times[0])}; give step= if rows are that far apart or closer"
         )
     full = pl.DataFrame({"time": grid}).join(part, on="time", how="left", maintain_order="left")
     absent = full["row"].is_null()

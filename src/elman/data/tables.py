@@ -3,7 +3,7 @@
 import hashlib
 import os
 from dataclasses import dataclass
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from elman.errors import InputError
-from elman.files import sha256
 
 MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "-", "?"]
 
@@ -25,14 +24,7 @@ class Table:
     first_line: int | None = None  # the line of a text file on which the first row stands
     backend: Any = None  # narwhals' name of the user's data frame library; None for polars
     path: Path | None = None
-
-    def sha256(self) -> str:
-        """The hash of the file or, of a frame in memory, of its values: a run can tell whether it goes on with the same data."""
-        if self.path:
-            return sha256(self.path)
-        buffer = BytesIO()
-        self.frame.write_ipc(buffer)
-        return hashlib.sha256(buffer.getvalue()).hexdigest()
+    sha256: str | None = None  # of the file's bytes, or of the values of a frame in memory
 
     def row(self, index: int) -> str:
         """How a message names row `index` (from 0): `row 12 (line 13)`."""
@@ -54,7 +46,7 @@ class Table:
         )
 
     def numbers(self, column: str) -> pl.Series:
-        """`column` as float64 with null for missing; InputError with row and value when it holds text or an infinity."""
+        """`column` as float64 with null for missing; InputError with the row when one is no finite number."""
         raw = self.frame[column]
         if raw.dtype.is_temporal() or raw.dtype.is_nested():
             raise InputError(f"column {column!r} of {self.name} holds {raw.dtype}; numbers were expected")
@@ -77,7 +69,7 @@ def _not_nan(values: pl.Series) -> pl.Series:
 
 
 def read_table(source: Any) -> Table:
-    """A CSV or Parquet file by its path, or any eager data frame that narwhals knows (polars, pandas, pyarrow, ...).
+    """A CSV or Parquet file by its path or as an open binary file, or any eager data frame that narwhals knows (polars, pandas, pyarrow, ...).
 
     >>> read_table(pl.DataFrame({"ds": [1, 2], "y": [0.5, 0.7]})).frame.shape
     (2, 2)
@@ -85,7 +77,15 @@ def read_table(source: Any) -> Table:
     if isinstance(source, Table):
         return source
     if isinstance(source, str | os.PathLike):
-        return _read_file(Path(source))
+        path = Path(source)
+        try:
+            return _parse(path.read_bytes(), path.name, path)
+        except FileNotFoundError:
+            raise InputError(f"{path} does not exist") from None
+        except OSError as error:
+            raise InputError(f"{path} can't be read: {error.strerror}") from None
+    if isinstance(source, BufferedIOBase):
+        return _parse(source.read(), "standard input", None)
     try:
         frame = nw.from_native(source, eager_only=True)
     except TypeError:
@@ -94,30 +94,25 @@ def read_table(source: Any) -> Table:
             f"found {type(source).__name__}"
         ) from None
     backend = None if frame.implementation.is_polars() else frame.implementation
-    table = Table(frame.to_polars(), "the table", backend=backend)
-    if table.frame.is_empty():
+    own = frame.to_polars()
+    if own.is_empty():
         raise InputError("the table has no rows")
-    return table
+    buffer = BytesIO()
+    own.write_ipc(buffer)
+    return Table(own, "the table", backend=backend, sha256=hashlib.sha256(buffer.getvalue()).hexdigest())
 
 
-def _read_file(path: Path) -> Table:
-    name = path.name
-    try:
-        with open(path, "rb") as file:
-            head = file.read(65536)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}") from None
-    if not head.strip():
+def _parse(data: bytes, name: str, path: Path | None) -> Table:
+    if not data.strip():
         raise InputError(f"{name} is empty; a table with a header line was expected")
+    common: dict[str, Any] = {"path": path, "sha256": hashlib.sha256(data).hexdigest()}
     try:
-        if head.startswith(b"PAR1"):
-            table = Table(pl.read_parquet(path), name, path=path)
-        elif b"\0" in head:
+        if data.startswith(b"PAR1"):
+            table = Table(pl.read_parquet(BytesIO(data)), name, **common)
+        elif b"\0" in data[:65536]:
             raise InputError(f"{name} is not a table: it holds binary data; a CSV or Parquet file was expected")
         else:
-            table = Table(_read_csv(path, head), name, first_line=2, path=path)
+            table = Table(_parse_csv(data, name), name, first_line=2, **common)
     except pl.exceptions.PolarsError as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{name} can't be read as a table: {reason}") from None
@@ -126,13 +121,11 @@ def _read_file(path: Path) -> Table:
     return table
 
 
-def _read_csv(path: Path, head: bytes) -> pl.DataFrame:
+def _parse_csv(data: bytes, name: str) -> pl.DataFrame:
     try:
-        header = head.decode("utf-8-sig", errors="strict" if len(head) < 65536 else "ignore").splitlines()[0]
+        header = data.decode("utf-8-sig").split("\n", 1)[0]
     except UnicodeDecodeError as error:
-        raise InputError(f"{path.name} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+        raise InputError(f"{name} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     separator = max(",;\t", key=header.count)
-    frame = pl.read_csv(
-        path, separator=separator, try_parse_dates=True, infer_schema_length=None, null_values=MISSING, encoding="utf8"
-    )
+    frame = pl.read_csv(data, separator=separator, try_parse_dates=True, infer_schema_length=None, null_values=MISSING)
     return frame.rename({column: column.strip() for column in frame.columns})

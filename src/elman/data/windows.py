@@ -1,4 +1,4 @@
-"""Regular series to the tensors that a network reads: scaled, masked, and cut into windows only when a batch is asked for.
+"""Regular series to the tensors that a network reads: scaled, masked, cut into windows when a batch is asked for.
 
 Each step of a window has these channels, in this order:
 
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import polars as pl
 import torch
+from scipy.stats import f_oneway
 from torch import Tensor
 
 from elman.data.scaling import Scaler
@@ -76,12 +77,27 @@ class Scaling:
 CALENDAR = ("time_of_day", "day_of_week", "day_of_year")
 
 
-def calendar_for(step: str) -> tuple[str, ...]:
-    """The cycles that a series of this step can follow."""
-    unit = step.lstrip("0123456789")
-    if unit in ("h", "m", "s", "us"):
-        return CALENDAR
-    return {"d": CALENDAR[1:], "i": (), "y": ()}.get(unit, CALENDAR[2:])
+def calendar_for(panel: Panel) -> tuple[str, ...]:
+    """The cycles that series of this step can follow; the week only where it shows in the changes of the target.
+
+    A river knows no weekdays, and seven of them are seven chances to learn noise: the day of the week is taken when a
+    one-way analysis of variance of the target's changes by weekday has p < 0.001 in any series.
+    """
+    unit = panel.step.lstrip("0123456789")
+    if unit in ("i", "y"):
+        return ()
+    cycles = ["time_of_day"] if unit in ("h", "m", "s", "us") else []
+    if unit != "w" and not unit.startswith("mo") and any(_has_week(s) for s in panel.series):
+        cycles.append("day_of_week")
+    return (*cycles, "day_of_year")
+
+
+def _has_week(s: Series) -> bool:
+    changes, weekday = np.diff(s.target), s.times.dt.weekday().to_numpy()[1:]
+    groups = [changes[(weekday == d) & ~np.isnan(changes)] for d in range(1, 8)]
+    if min(len(g) for g in groups) < 2 or not any(g.std() > 0 for g in groups):
+        return False
+    return bool(f_oneway(*groups).pvalue < 0.001)
 
 
 def calendar_features(times: pl.Series, cycles: Sequence[str]) -> np.ndarray:

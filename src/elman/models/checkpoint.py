@@ -13,13 +13,13 @@ FORMAT = 1
 
 
 def save_model(folder: Path, model: nn.Module, config: dict[str, Any]) -> None:
-    """Write `model`'s weights and then `config`; the config carries the weights' hash, so a mixture of two is noticed."""
+    """Write `model`'s weights, then `config` with their hash, so that a mixture of two models is noticed."""
     write_tensors(folder / "model.safetensors", model.state_dict())
     write_json(folder / "config.json", {"format": FORMAT, "sha256": sha256(folder / "model.safetensors"), **config})
 
 
 def load_config(folder: Path) -> dict[str, Any]:
-    """The config of a model folder; InputError when it is missing, of a newer format, or not what `save_model` writes."""
+    """The config of a model folder; InputError when it is missing, malformed or of a newer format."""
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder} is not a model folder: it has no config.json")
     config = read_json(folder / "config.json")
@@ -27,8 +27,8 @@ def load_config(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder / 'config.json'} is not the config of a model: it names no format")
     if config["format"] > FORMAT:
         raise InputError(
-            f"{folder} was written in format {config['format']} by a newer elman; this one reads up to format {FORMAT}. "
-            "Update elman"
+            f"{folder} was written in format {config['format']} by a newer elman; this one reads up to format "
+            f"{FORMAT}. Update elman"
         )
     return config
 

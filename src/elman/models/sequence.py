@@ -17,7 +17,7 @@ def recurrent(architecture: str, input_size: int, hidden_size: int, num_layers: 
 
 
 class EncoderForecaster(nn.Module):
-    """Two recurrent stacks: one reads the past, and hands its state to one that reads what is known of each coming step.
+    """Two recurrent stacks: one reads the past and hands its state to one that reads what is known of the coming steps.
 
     The handed state is all that the second stack learns of the past, and step k of it sees coming steps up to k only.
     Source: the hindcast and forecast LSTMs with state handoff of Cho et al. (2014), doi:10.3115/v1/D14-1179, used for

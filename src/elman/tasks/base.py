@@ -16,6 +16,7 @@ from torch import nn
 from elman.errors import InputError
 from elman.models.checkpoint import load_config, load_weights, save_model
 from elman.tasks.settings import from_known
+from elman.training.record import Run
 
 
 def versions() -> dict[str, str]:
@@ -35,8 +36,32 @@ class Estimator(BaseEstimator):
 
     def settings(self) -> dict[str, Any]:
         """The hyperparameters by name, as JSON and TOML take them."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    def _open_run(
+        self, run: Run | str | os.PathLike[str] | None, data: dict[str, Any], *, resume: bool, force: bool
+    ) -> Run | None:
+        """The folder that records a run on `data` (facts about it): a new one, or with `resume` the same as before."""
+        if run is None:
+            return None
+        run = run if isinstance(run, Run) else Run(run)
+        config: dict[str, Any] = {"task": self.task, "settings": self.settings(), "data": data, "versions": versions()}
+        if not resume:
+            run.start(config, force=force)
+            return run
+        before = run.config()
+        for part, keys in (("settings", list(config["settings"])), ("data", ["sha256", "test"])):
+            for key in keys:
+                was, now = before.get(part, {}).get(key), config[part][key]
+                if was != now:
+                    raise InputError(
+                        f"{run.path} can't be resumed: its {key} was {was!r} and is now {now!r}. Resume with the same "
+                        "data and settings, or start anew in another folder"
+                    )
+        if run.model_path.exists():
+            raise InputError(f"the run in {run.path} is finished; there is nothing to resume")
+        return run
 
     def _learned(self) -> dict[str, Any]:
         raise NotImplementedError
@@ -46,7 +71,7 @@ class Estimator(BaseEstimator):
         raise NotImplementedError
 
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
-        """Write the model folder (safetensors and JSON). An existing one is replaced with `force` only, and never half."""
+        """Write the model folder (safetensors and JSON). An existing one is replaced only with `force`."""
         folder = Path(folder)
         self.__sklearn_is_fitted__()
         if folder.exists() and not (force and (folder / "config.json").is_file()):

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from elman.data.series import Panel, Series, times_after
-from elman.data.windows import Scaling, Windows, calendar_for
+from elman.data.windows import Scaling, Windows
 from elman.training.metrics import rmse
 
 RIDGE_LAGS = 30
@@ -48,7 +48,7 @@ def seasonal_naive(panel: Panel, origins: Tensor, horizon: int, season: int) -> 
 
 
 def climatology(panel: Panel, train: Panel, origins: Tensor, horizon: int, days: int = 15) -> np.ndarray | None:
-    """The mean of the training part within `days` of that day of the year, at that hour; None where time has no dates."""
+    """The training mean within `days` of that day of the year, at that hour; None where time has no dates."""
     if panel.series[0].times.dtype.is_integer():
         return None
     means = [_yearly_means(s, days) for s in train.series]
@@ -76,21 +76,28 @@ def _yearly_means(series: Series, days: int) -> np.ndarray:
     total, count = np.zeros((24, 366)), np.zeros((24, 366))
     np.add.at(total, (hour[seen], day[seen]), series.target[seen])
     np.add.at(count, (hour[seen], day[seen]), 1)
-    total, count = (sum(np.roll(a, k, axis=1) for k in range(-days, days + 1)) for a in (total, count))
+    total, count = (np.sum([np.roll(a, k, axis=1) for k in range(-days, days + 1)], axis=0) for a in (total, count))
     overall = series.target[seen].mean() if seen.any() else np.nan
     any_hour = np.divide(total.sum(0), count.sum(0), out=np.full(366, overall), where=count.sum(0) > 0)
     return np.divide(total, count, out=np.tile(any_hour, (24, 1)), where=count > 0)
 
 
 def ridge(
-    panel: Panel, scaling: Scaling, origins: Tensor, horizon: int, *, train_ends: Sequence[int], val_ends: Sequence[int]
+    panel: Panel,
+    scaling: Scaling,
+    origins: Tensor,
+    horizon: int,
+    *,
+    calendar: Sequence[str],
+    train_ends: Sequence[int],
+    val_ends: Sequence[int],
 ) -> np.ndarray | None:
     """Ridge regression for each lead time on the same scaled, masked channels as the network, over the last 30 steps.
 
     Its penalty is chosen on the validation part (from `train_ends` to `val_ends` of each series). None where the
     training part has too few whole windows.
     """
-    windows = Windows(panel, scaling, window=RIDGE_LAGS, horizon=horizon, calendar=calendar_for(panel.step))
+    windows = Windows(panel, scaling, window=RIDGE_LAGS, horizon=horizon, calendar=calendar)
 
     def design(o: Tensor) -> tuple[np.ndarray, np.ndarray]:
         x, y = windows.batch(o)

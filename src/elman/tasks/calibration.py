@@ -29,9 +29,10 @@ def ends_of(level: float) -> tuple[float, float]:
 def conformal_shifts(y: np.ndarray, forecast: np.ndarray, quantiles: tuple[float, ...]) -> np.ndarray:
     r"""(H, Q): what to add to each quantile so that, on data like these, y lies below it with its probability.
 
-    y: (N, H), NaN where not observed; forecast: (N, H, Q). Each shift is the $\lceil (n + 1) \tau \rceil$-th smallest of
-    the n residuals $y - \hat q_\tau$ for an upper quantile, the $\lfloor (n + 1) \tau \rfloor$-th for a lower one, so that
-    the interval between two of them errs on the wide side (Romano, Patterson and Candes 2019, arXiv 1905.03222).
+    y: (N, H), NaN where not observed; forecast: (N, H, Q). Each shift is the $\lceil (n + 1) \tau \rceil$-th
+    smallest of the n residuals $y - \hat q_\tau$ for an upper quantile, the $\lfloor (n + 1) \tau \rfloor$-th for a
+    lower one, so that the interval between two of them errs on the wide side (after Romano, Patterson and Candes 2019,
+    arXiv 1905.03222).
     """
     horizon = y.shape[1]
     shifts = np.zeros((horizon, len(quantiles)))

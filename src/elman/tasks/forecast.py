@@ -14,7 +14,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from elman.data.series import Held, Panel, Roles, guess_roles, read_panel
+from elman.data.roles import Roles, guess_roles
+from elman.data.series import Held, Panel, read_panel
 from elman.data.tables import Table, read_table
 from elman.data.windows import Batch, Scaling, Windows, calendar_for
 from elman.errors import InputError
@@ -33,10 +34,10 @@ from elman.training.record import Run
 class Forecaster(ForecastSettings, Estimator):
     """Direct forecasts of the next `horizon` steps of one series or many, with calibrated intervals.
 
-    The settings are described in `elman.tasks.settings`. A table is long (`unique_id, ds, y`, or names of your own) or
-    wide with `target=`; a path to CSV or Parquet, or a polars, pandas or pyarrow frame. One network serves all series (a
-    global model). It learns the mean and a grid of quantiles at once; the quantiles are then calibrated on the
-    validation part (split-conformal).
+    The settings are described in `elman.tasks.settings`. A table is long (`unique_id, ds, y`, or names of your own)
+    or wide with `target=`; a path to CSV or Parquet, or a polars, pandas or pyarrow frame. One network serves all
+    series (a global model). It learns the mean and a grid of quantiles at once; the quantiles are
+    then calibrated on the validation part (split-conformal).
 
     >>> import math
     >>> table = pl.DataFrame({"ds": range(200), "y": [math.sin(t / 5) for t in range(200)]})
@@ -64,11 +65,18 @@ class Forecaster(ForecastSettings, Estimator):
         interrupted run there; it ends with the weights that it would have had without the interruption.
         """
         table, panel = self._new_panel(X)
-        recording = None
-        if run is not None:
-            recording = run if isinstance(run, Run) else Run(run)
-            self._open(recording, table, panel, resume, force)
-        self._learn(panel.head(panel.test_begins(test)), recording, resume, on_event)
+        windows, train_on, validate_on = self._prepare(panel.head(panel.test_begins(test)))
+        facts = {
+            "path": None if table.path is None else str(table.path),
+            "sha256": table.sha256,
+            "rows": table.frame.height,
+            "series": len(panel.series),
+            "first": str(min(s.times[0] for s in panel.series)),
+            "last": str(max(s.times[-1] for s in panel.series)),
+            "test": None if test is None else str(test),
+        }
+        recording = self._open_run(run, facts, resume=resume, force=force)
+        self._train(windows, train_on, validate_on, recording, resume, on_event)
         if recording:
             self.save(recording.model_path)
             recording.checkpoint_path.unlink(missing_ok=True)
@@ -88,44 +96,14 @@ class Forecaster(ForecastSettings, Estimator):
         )
         return table, read_panel(table, roles, step=self.step, gaps=self.gaps)
 
-    def _open(self, run: Run, table: Table, panel: Panel, resume: bool, force: bool) -> None:
-        facts = {
-            "task": self.task,
-            "settings": self.settings(),
-            "data": {
-                "path": table.path and str(table.path),
-                "sha256": table.sha256(),
-                "rows": table.frame.height,
-                "series": len(panel.series),
-                "first": str(min(s.times[0] for s in panel.series)),
-                "last": str(max(s.times[-1] for s in panel.series)),
-            },
-            "versions": versions(),
-        }
-        if not resume:
-            run.start(facts, force=force)
-            return
-        before = run.config()
-        for part, keys in (("settings", facts["settings"]), ("data", ("sha256", "rows"))):
-            for key in keys:
-                was, now = before.get(part, {}).get(key), facts[part][key]
-                if was != now:
-                    raise InputError(
-                        f"{run.path} can't be resumed: its {key} was {was!r} and is now {now!r}. Resume with the same data "
-                        "and settings, or start anew in another folder"
-                    )
-        if run.model_path.exists():
-            raise InputError(f"the run in {run.path} is finished; there is nothing to resume")
-
-    def _learn(
-        self, panel: Panel, run: Run | None, resume: bool, on_event: Callable[[dict[str, Any]], None] | None
-    ) -> None:
+    def _prepare(self, panel: Panel) -> tuple[Windows, Tensor, Tensor]:
+        """Learn all that needs no network; return the windows, and the origins to train and to validate on."""
         lengths = panel.observed_lengths()
         panel = panel.head(lengths)
         train_ends = self._train_ends(lengths)
         self.roles_, self.step_, self.notes_ = panel.roles, panel.step, list(panel.notes)
         self.quantiles_ = quantiles_for(tuple(self.level))
-        self.calendar_ = tuple(self.calendar if self.calendar is not None else calendar_for(panel.step))
+        self.calendar_ = tuple(self.calendar if self.calendar is not None else calendar_for(panel.head(train_ends)))
         self.event_ = None if self.event is None else Event.parse(self.event)
         self.scaling_ = Scaling.fit(panel.head(train_ends), self.transform)
         windows = self._windows(panel)
@@ -133,9 +111,21 @@ class Forecaster(ForecastSettings, Estimator):
         if not len(train_on) or not len(validate_on):
             raise InputError(
                 f"the table is too short: window={self.window} and horizon={self.horizon} need at least "
-                f"{self.window + self.horizon} steps to train on and {self.horizon} more to validate on; the longest series "
-                f"has {max(train_ends)} and {max(lengths) - max(train_ends)}. Choose a smaller window or horizon, or give more rows"
+                f"{self.window + self.horizon} steps to train on and {self.horizon} more to validate on; the "
+                f"longest series has {max(train_ends)} and {max(lengths) - max(train_ends)}. "
+                "Choose a smaller window or horizon, or give more rows"
             )
+        return windows, train_on, validate_on
+
+    def _train(
+        self,
+        windows: Windows,
+        train_on: Tensor,
+        validate_on: Tensor,
+        run: Run | None = None,
+        resume: bool = False,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
         events: list[dict[str, Any]] = []
 
         def note(event: dict[str, Any]) -> None:
@@ -209,28 +199,29 @@ class Forecaster(ForecastSettings, Estimator):
         """The `horizon` steps after the last observed target of each series, as the kind of data frame that X is.
 
         Columns: the series (if there are several), the time, `forecast`, `lo-LEVEL` and `hi-LEVEL`, and `p_event` with
-        `event=`. X needs at least `window` steps of each series; rows with inputs known ahead and no target follow them.
+        `event=`. X needs at least `window` steps of each series; rows with inputs known ahead, without target, follow.
         """
         table, panel = self._read(X)
         origins = []
         for k, (s, n) in enumerate(zip(panel.series, panel.observed_lengths(), strict=True)):
             if n < self.window:
                 raise InputError(
-                    f"{table.name}: there are {n} steps{s.of} up to the last observed {self.roles_.target!r}, and the model "
-                    f"reads window={self.window} of them"
+                    f"{table.name}: there are {n} steps{s.of} up to the last observed {self.roles_.target!r}, and the "
+                    f"model reads window={self.window} of them"
                 )
             for c, column in enumerate(self.roles_.future):
                 if np.isnan(s.future[n : n + self.horizon, c]).all():
                     raise InputError(
-                        f"{table.name}: the model was trained with {column!r} known ahead, and there is no value of it{s.of} "
-                        f"after {s.times[n - 1]}. Append {self.horizon} rows with their times and {column!r}, without target"
+                        f"{table.name}: the model was trained with {column!r} known ahead, and there is no value of "
+                        f"it{s.of} after {s.times[n - 1]}. Append {self.horizon} rows with their times and {column!r}, "
+                        "without target"
                     )
             origins.append([k, n - 1])
         frame = self._forecast(panel, torch.tensor(origins)).frame
         return table.give_back(self._in_users_words(frame.drop("cutoff", "lead", "y")))
 
     def backtest(self, X: Any, test: Held | None = None, *, stride: int = 1) -> Any:
-        """Forecasts from every `stride`-th origin whose steps ahead all lie in the `test` part of X (default: anywhere).
+        """Forecasts from every `stride`-th origin whose steps ahead lie in the `test` part of X (default: anywhere).
 
         Columns as `predict`, and `cutoff` (the last step that the forecast knew), `lead` (1 to horizon) and `y`.
         """
@@ -240,7 +231,7 @@ class Forecaster(ForecastSettings, Estimator):
         return table.give_back(self._in_users_words(self._forecast(panel, origins).frame))
 
     def evaluate(self, X: Any, test: Held) -> Scores:
-        """Scores of all forecasts in the `test` part of X, beside those of baselines that learn from the rows before it."""
+        """Scores of all forecasts in the `test` part of X, beside baselines that learn from the rows before it."""
         table, panel = self._read(X)
         first = panel.test_begins(test)
         origins = self._windows(panel).origins(first=first)
@@ -253,6 +244,7 @@ class Forecaster(ForecastSettings, Estimator):
             levels=self.level,
             event=self.event_,
             season=self.season,
+            calendar=self.calendar_,
             train_ends=self._train_ends(first),
             test_begins=first,
             notes=self.notes_,
@@ -260,7 +252,7 @@ class Forecaster(ForecastSettings, Estimator):
         return self.scores_
 
     def cross_validation(self, X: Any, *, n_windows: int = 5, step_size: int | None = None, refit: bool = False) -> Any:
-        """Forecasts from `n_windows` origins, `step_size` apart (default: the horizon), the last `horizon` before the end.
+        """Forecasts from `n_windows` origins, `step_size` apart (default: the horizon), the last a horizon from the end.
 
         Each is made by a network that has seen nothing after its origin: one trained before the first origin, or with
         `refit` one trained anew before each. `self` stays as it is. Columns as `backtest`.
@@ -270,12 +262,12 @@ class Forecaster(ForecastSettings, Estimator):
         if n_windows < 1 or size < 1:
             raise InputError(f"n_windows and step_size must be at least 1; found {n_windows} and {size}")
         ends = panel.observed_lengths()
-        frames = []
+        frames: list[pl.DataFrame] = []
         for back in range(n_windows - 1, -1, -1):
             cutoffs = [max(0, n - self.horizon - back * size) for n in ends]
             if refit or not frames:
                 fitted = clone(self)
-                fitted._learn(panel.head(cutoffs), None, False, None)
+                fitted._train(*fitted._prepare(panel.head(cutoffs)))
             origins = torch.tensor([[k, c - 1] for k, c in enumerate(cutoffs) if c >= self.window])
             frames.append(fitted._forecast(panel, origins)[2])
         return table.give_back(fitted._in_users_words(pl.concat(frames)))
@@ -320,7 +312,7 @@ class Forecaster(ForecastSettings, Estimator):
         scaled[..., 1:] = np.sort(scaled[..., 1:] + self.shifts_, axis=-1)
         outputs = self.scaling_.inverse(panel, origins, scaled)
         point, quantiles = outputs[..., 0], outputs[..., 1:]
-        columns = {"forecast": point}
+        columns: dict[str, np.ndarray] = {"forecast": point}
         for level in self.level:
             for side, end in zip(("lo", "hi"), ends_of(level), strict=True):
                 columns[f"{side}-{level:g}"] = quantiles[..., self.quantiles_.index(end)]
@@ -338,7 +330,7 @@ class Forecaster(ForecastSettings, Estimator):
             if c in frame.columns and frame[c].dtype == pl.Datetime and self.step_[-1] in "doy"
         ]
         frame = frame.with_columns(pl.col(c).cast(pl.Date) for c in days)
-        return frame.rename({"unique_id": self.roles_.series, "ds": self.roles_.time or "ds"}, strict=False)
+        return frame.rename({"unique_id": self.roles_.series or "", "ds": self.roles_.time or "ds"}, strict=False)
 
     def _learned(self) -> dict[str, Any]:
         return {
@@ -355,7 +347,8 @@ class Forecaster(ForecastSettings, Estimator):
 
     def _restore(self, learned: dict[str, Any]) -> nn.Module:
         check_settings(self)
-        self.roles_ = Roles(**{k: tuple(v) if isinstance(v, list) else v for k, v in learned["roles"].items()})
+        roles: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in learned["roles"].items()}
+        self.roles_ = Roles(**roles)
         self.step_, self.notes_, self.history_ = str(learned["step"]), list(learned["notes"]), list(learned["history"])
         self.calendar_, self.quantiles_ = tuple(learned["calendar"]), tuple(learned["quantiles"])
         self.event_ = None if self.event is None else Event.parse(self.event)

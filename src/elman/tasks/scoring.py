@@ -1,4 +1,4 @@
-"""Scores of forecasts, every one beside those of the baselines, so that a user sees whether the network earns its keep."""
+"""Scores of forecasts, each beside those of the baselines: does the network earn its keep?"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,24 +72,27 @@ def score(
     levels: Sequence[float],
     event: Event | None,
     season: int | None,
+    calendar: Sequence[str],
     train_ends: Sequence[int],
     test_begins: Sequence[int],
     notes: Sequence[str],
 ) -> Scores:
     """Score `forecasts` by lead time; several series count alike (a metric is the mean over them).
 
-    The baselines learn from the steps before `test_begins` of each series, ridge's penalty from those after `train_ends`.
+    The baselines learn from the steps before `test_begins` of each series, ridge's penalty from `train_ends` on.
     """
     panel, origins, horizon = forecasts.panel, forecasts.origins, forecasts.horizon
     season = season or baselines.season_of(panel.step)
     y = forecasts.column("y")
-    others = {
+    applied = {
         "persistence": baselines.persistence(panel, origins, horizon),
         "seasonal_naive": baselines.seasonal_naive(panel, origins, horizon, season),
         "climatology": baselines.climatology(panel, panel.head(test_begins), origins, horizon),
-        "ridge": baselines.ridge(panel, scaling, origins, horizon, train_ends=train_ends, val_ends=test_begins),
+        "ridge": baselines.ridge(
+            panel, scaling, origins, horizon, calendar=calendar, train_ends=train_ends, val_ends=test_begins
+        ),
     }
-    others = {name: values for name, values in others.items() if values is not None}
+    others = {name: values for name, values in applied.items() if values is not None}
     scales = [_naive_error(s.target[:n], season) for s, n in zip(panel.series, test_begins, strict=True)]
     members = [(origins[:, 0] == k).numpy() for k in range(len(panel.series))]
 

@@ -41,7 +41,7 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[Progress, dict[str, Tensor]]:
-    """Fill `model`, `optimizer` and torch's random state from `path`; return the progress and the best weights so far."""
+    """Fill `model`, `optimizer` and torch's random state from `path`; return the progress and the best weights."""
     tensors, note = read_tensors(path)
     parts: dict[str, Any] = {"model": {}, "best": {}, "optimizer": {}}
     for name, tensor in tensors.items():

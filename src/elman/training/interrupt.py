@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, kept until the end of a step: an optimiser stopped in its middle would leave half-changed weights."""
+"""Ctrl-C and SIGTERM, held until the end of a step: an optimiser stopped midway leaves half-changed weights."""
 
 import signal
 import threading

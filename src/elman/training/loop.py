@@ -100,7 +100,7 @@ def train(
                     progress.ceiling = max(progress.ceiling, number)
                 stop_unless(
                     number <= EXPLODED * progress.ceiling,
-                    f"the loss has exploded to {number:g}, from at most {progress.ceiling:g} in the first {FIRST_STEPS} steps",
+                    f"the loss has exploded to {number:g}, from at most {progress.ceiling:g} in the first steps",
                 )
                 optimizer.zero_grad()
                 value.backward()

@@ -15,7 +15,7 @@ from elman.files import finite, replacing
 
 
 class Run:
-    """A run folder at `path`: `config.toml`, `events.jsonl`, `checkpoint.safetensors` while training, `model/` after it."""
+    """A run folder: `config.toml`, `events.jsonl`, `checkpoint.safetensors` while training, `model/` after it."""
 
     def __init__(self, path: str | os.PathLike[str], *, label: str | None = None, command: str | None = None):
         """`label` groups runs that differ in their seed only; `command` is what made the run, for whoever reads it."""
