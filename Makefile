@@ -40,6 +40,7 @@ clean:
 	$(INSTALL) --no-build-isolation -e .
 	@touch $@
 
-.venv/.installed-test: .venv/.installed
+# After a change in csrc/ the first of the two has done everything.
+.venv/.installed-test: pyproject.toml constraints.txt | .venv/.installed
 	$(INSTALL) --no-build-isolation -e '.[test]'
 	@touch $@

@@ -89,15 +89,14 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, "Tensor"],
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, "Tensor"], Any]:
-    """The tensors of a safetensors file by name, and its note; InputError when it is missing, truncated or malformed."""
+    """The tensors of a safetensors file by name, and its note; InputError unless the file is whole."""
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(
-                (file.metadata() or {}).get("note", "null")
-            )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+            return tensors, json.loads((file.metadata() or {}).get("note", "null"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except (SafetensorError, OSError, ValueError) as error:

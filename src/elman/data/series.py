@@ -227,8 +227,8 @@ def _regular(part: pl.DataFrame, table: Table, roles: Roles, step: str, gaps: Ga
         position = int(stray.arg_true()[0])
         row = int(part["row"][position])
         raise InputError(
-            f"{table.name}, {table.row(row)}: the time {_show(part['time'][position])}{of} does not lie on the grid of one "
-            f"row every {step} that starts at {_show(times[0])}; give step= if rows are that far apart or closer"
+            f"{table.name}, {table.row(row)}: the time {_show(part['time'][position])}{of} does not lie on the "
+            f"grid of one row every {step} that starts at {_show(times[0])}; give step= if the rows are closer"
         )
     full = pl.DataFrame({"time": grid}).join(part, on="time", how="left", maintain_order="left")
     absent = full["row"].is_null()

@@ -69,7 +69,7 @@ def _not_nan(values: pl.Series) -> pl.Series:
 
 
 def read_table(source: Any) -> Table:
-    """A CSV or Parquet file by its path or as an open binary file, or any eager data frame that narwhals knows (polars, pandas, pyarrow, ...).
+    """A CSV or Parquet file by its path or opened, or any eager data frame that narwhals knows (pandas, pyarrow, ...).
 
     >>> read_table(pl.DataFrame({"ds": [1, 2], "y": [0.5, 0.7]})).frame.shape
     (2, 2)

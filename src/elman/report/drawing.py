@@ -114,7 +114,7 @@ def _y_range(chart: Chart, height: float) -> tuple[float, float] | None:
     if not len(values):
         return None
     low, high = float(values.min()), float(values.max())
-    if low == high:
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # the same value everywhere, to rounding
         low, high = low - (abs(low) / 2 or 0.5), high + (abs(high) / 2 or 0.5)
     step = number_step(low, high, max(2, int(height // 50)))
     return math.floor(low / step + 1e-6) * step, math.ceil(high / step - 1e-6) * step

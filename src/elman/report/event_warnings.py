@@ -8,6 +8,7 @@ from elman.report import words
 from elman.report.charts import Chart, Line, Table
 from elman.report.panels import Figure, Panel, gaps, lead_axis
 from elman.report.runs import Row, Run, number
+from elman.report.scores import BASELINES
 
 
 def event_warnings(run: Run) -> Panel | None:
@@ -18,13 +19,20 @@ def event_warnings(run: Run) -> Panel | None:
     event, name = scores.event, f"{scores.target} {scores.event.get('condition', '')}"
     rows = [row for row in event.get("rows") or () if isinstance(row, dict)]
     by_lead = sorted((row for row in rows if row.get("lead") != "all"), key=lambda row: int(row["lead"]))
+    everything: Row = next((row for row in rows if row.get("lead") == "all"), {})
     size, _ = words.step_of(scores.freq)
     x = [int(row["lead"]) * size for row in by_lead]
-    shares = (
+    shares = [
         ("hit rate", "hit_rate", "s1", ""),
         ("false alarms", "false_alarm_ratio", "s2", "7 4"),
         ("CSI", "csi", "s3", "2 4"),
-    )
+    ]
+    rivals = {
+        key: value for key in everything if key.startswith("csi_") if (value := number(everything[key])) is not None
+    }
+    if rivals:
+        best = max(rivals, key=rivals.__getitem__)
+        shares.append((f"CSI of the best baseline, {_baseline(best)}", best, "s6", "2 4"))
     warned = Chart(
         "Warnings by lead time: events warned of, false alarms, and both in one (CSI)",
         lead_axis(scores)[2],
@@ -40,14 +48,15 @@ def event_warnings(run: Run) -> Panel | None:
         "Hit rate: the share of events that were warned of, best 1. False alarms: the share of warnings without an "
         "event, best 0. CSI: hits among all events and warnings together, best 1."
     )
+    if number(event.get("warn_from")) is not None:
+        how += f" A warning is a probability of at least {words.plain(event['warn_from'])}."
     figures = [Figure(warned, how, "half")]
     bins: list[Row] = [b for b in event.get("reliability") or () if isinstance(b, dict)]
     if bins:
         figures.append(_reliability(bins))
-    everything: Row = next((row for row in rows if row.get("lead") == "all"), {})
     intro = f"How well the forecast warns of {name}."
     if everything:
-        seen = f"{words.plain(everything.get('events'))} of {words.plain(everything.get('forecasts'))} forecasts"
+        seen = f"{words.cases(everything.get('events'))} of {words.cases(everything.get('forecasts'))} forecasts"
         intro += f" The event came true in {seen} of the test part, all lead times taken together."
     tables = [("By lead time", _event_table(by_lead, everything, scores.freq))]
     return Panel("warnings", f"Warnings of {name}", intro, figures, tables)
@@ -77,22 +86,33 @@ def _reliability(bins: Sequence[Row]) -> Figure:
 
 
 def _event_table(by_lead: Sequence[Row], everything: Row, freq: str) -> Table:
-    headings = ["lead time", "events", "forecasts", "Brier", "Brier of climatology", "hit rate", "false alarms", "CSI"]
-    keys = ("brier", "brier_climatology", "hit_rate", "false_alarm_ratio", "csi")
+    columns = {
+        "brier": "Brier",
+        "brier_climatology": "Brier of climatology",
+        "hit_rate": "hit rate",
+        "false_alarm_ratio": "false alarms",
+        "csi": "CSI",
+        **{key: f"CSI of {_baseline(key)}" for key in everything if key.startswith("csi_")},
+    }
     rows = []
     for row in [*by_lead, *([everything] if everything else [])]:
         lead = "all" if row is everything else words.lead(int(row["lead"]), freq)
-        counts = [words.plain(row.get("events")), words.plain(row.get("forecasts"))]
-        rows.append([lead, *counts, *(words.score(number(row.get(key))) for key in keys)])
+        counts = [words.cases(row.get("events")), words.cases(row.get("forecasts"))]
+        rows.append([lead, *counts, *(words.score(number(row.get(key))) for key in columns)])
     note = "Brier: the mean squared error of the probabilities; lower is better, and it should beat climatology's."
-    return Table(headings, rows, note)
+    return Table(["lead time", "events", "forecasts", *columns.values()], rows, note)
+
+
+def _baseline(key: str) -> str:
+    name = key.removeprefix("csi_")
+    return BASELINES.get(name, name)
 
 
 def _reliability_table(bins: Sequence[Row]) -> Table:
     headings = ["probability given", "forecasts", "mean probability", "event came"]
     keys = ("mean_probability", "observed_frequency")
     rows = [
-        [f"{words.plain(b.get('low'))} to {words.plain(b.get('high'))}", words.plain(b.get("forecasts"))]
+        [f"{words.plain(b.get('low'))} to {words.plain(b.get('high'))}", words.cases(b.get("forecasts"))]
         + [words.percent(number(b.get(key))) for key in keys]
         for b in bins
     ]

@@ -120,7 +120,7 @@ def _fans(table: pl.DataFrame, scores: Scores, times: pl.Series, peak: Any) -> l
     return figures
 
 
-def _limits(tables: Sequence[pl.DataFrame], levels: Sequence[int]) -> tuple[float, float]:
+def _limits(tables: Sequence[pl.DataFrame], levels: Sequence[str]) -> tuple[float, float]:
     """One y range around everything the fans show, so that they can be compared."""
     names = ["y", "forecast", *(f"{side}-{level}" for level in levels for side in ("lo", "hi"))]
     values = np.concatenate([_values(t[name]) for t in tables for name in names if name in t.columns])
@@ -129,11 +129,11 @@ def _limits(tables: Sequence[pl.DataFrame], levels: Sequence[int]) -> tuple[floa
     return low - air, high + air
 
 
-def _bands(x: NDArray[Any], columns: dict[str, NDArray[np.float64]], levels: Sequence[int]) -> list[Band]:
+def _bands(x: NDArray[Any], columns: dict[str, NDArray[np.float64]], levels: Sequence[str]) -> list[Band]:
     """The widest interval first, so that the narrower ones lie on top and look darker."""
     return [
         Band(f"{level} % interval", x, columns[f"lo-{level}"], columns[f"hi-{level}"])
-        for level in sorted(levels, reverse=True)
+        for level in reversed(levels)
         if f"lo-{level}" in columns and f"hi-{level}" in columns
     ]
 

@@ -94,7 +94,7 @@ def _about(scores: Scores) -> str:
     test = scores.test
     if not test:
         return ""
-    steps = "step " if isinstance(test.get("first"), int) else ""
-    span = f"{steps}{words.plain(test.get('first'))} to {words.plain(test.get('last'))}"
-    forecasts = f", {words.plain(test['forecasts'])} forecasts" if "forecasts" in test else ""
+    first, last = (words.plain(test.get(end)).removesuffix(" 00:00:00") for end in ("first", "last"))
+    span = f"{'steps ' if first.isdigit() else ''}{first} to {last}"
+    forecasts = f", {words.cases(test['forecasts'])} forecasts" if "forecasts" in test else ""
     return f"Tested on {span}{forecasts}, none of which was used in training."

@@ -98,7 +98,7 @@ def coverage(groups: Sequence[Group]) -> Panel:
     """The share of measured values inside each interval, by lead, against the share promised."""
     scores = groups[0].first
     steps, x, label = lead_axis(scores)
-    lines, levels = [], set()
+    lines, levels = [], dict[str, None]()
     dashes = ("", "7 4", "2 4")
     for group, colour in zip(groups, cycle(NETWORK_COLOURS), strict=False):
         network = networks_of(group)[0]
@@ -108,11 +108,11 @@ def coverage(groups: Sequence[Group]) -> Panel:
                 name = f"{level} % interval" + (f", {group.label}" if len(groups) > 1 else "")
                 percents = [None if v is None else 100 * v for v in y]
                 lines.append(Line(name, x, gaps(percents), colour, dash=dash, dots=True))
-                levels.add(level)
+                levels[level] = None
     heading = "How far the intervals can be trusted"
     if not lines:
         return Panel("coverage", heading, missing="The run gave no intervals: no levels were asked for.")
-    rules = [Rule(level, "y", f"{level} % promised") for level in sorted(levels)]
+    rules = [Rule(float(level), "y", f"{level} % promised") for level in levels]
     chart = Chart(
         "Intervals: promised and kept, by lead time",
         label,

@@ -27,7 +27,7 @@ class Scores:
     horizon: int
     freq: str
     test: Mapping[str, Any]
-    levels: Sequence[int]
+    levels: Sequence[str]  # in percent, from narrow to wide, as they stand in the names of columns: "80", "97.5"
     notes: Sequence[str]
     rows: Sequence[Row]
     event: Mapping[str, Any] | None
@@ -86,7 +86,7 @@ def read_run(path: Path) -> Run:
     test, no_test = _read_test(path / "test.parquet")
     return Run(
         path=path,
-        label=str(config.get("label", path.name)),
+        label=str(config.get("label") or config.get("settings", {}).get("architecture", "").upper() or path.name),
         config=config,
         epochs=[e for e in events if e.get("event") == "epoch" and number(e.get("epoch")) is not None],
         end=next((e for e in reversed(events) if e.get("event") == "end"), None),
@@ -121,10 +121,10 @@ def _read_scores(path: Path) -> tuple[Scores | None, str]:
             horizon=int(raw["horizon"]),
             freq=str(raw.get("freq", "")),
             test=dict(raw.get("test") or {}),
-            levels=sorted(int(level) for level in raw.get("levels") or ()),
+            levels=[f"{level:g}" for level in sorted(float(level) for level in raw.get("levels") or ())],
             notes=[str(note) for note in raw.get("notes") or ()],
             rows=[{"kind": "baseline", **row} for row in raw["rows"] if "model" in row and "lead" in row],
-            event=raw.get("event"),
+            event=dict(raw["event"]) if raw.get("event") else None,
         )
     except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
         return None, f"Its scores.json can't be read ({error}): it was truncated or changed."

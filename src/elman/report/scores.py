@@ -200,7 +200,7 @@ def columns_of(scores: Scores) -> list[Column]:
     ]
     for level in scores.levels:
         columns.append(
-            Column(f"coverage {level}", "mean", f"coverage_{level}", words.percent, _distance_to(level / 100))
+            Column(f"coverage {level}", "mean", f"coverage_{level}", words.percent, _distance_to(float(level) / 100))
         )
         # The narrowest interval is not the best one where it covers too little, so no width is marked.
         columns.append(Column(f"width {level}", "mean", f"width_{level}", words.amount))

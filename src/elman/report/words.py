@@ -34,6 +34,14 @@ def count(n: int, noun: str) -> str:
     return f"{number} {noun}" if n == 1 else f"{number} {noun}s"
 
 
+def cases(n: object) -> str:
+    """
+    >>> cases(5068), cases(None)
+    ('5,068', '–')
+    """
+    return f"{n:,}" if isinstance(n, int) else "–"
+
+
 def step_of(freq: str) -> tuple[int, str]:
     """How many of which unit of time one step of a series is; a series without dates goes in steps.
 
@@ -119,17 +127,16 @@ def like(text: str, value: float) -> str:
 def plain(value: object) -> str:
     """A setting, or a cell of a data table, as text.
 
-    >>> plain([80, 90]), plain(True), plain(0.0020), plain("adam"), plain(12000), plain(None)
-    ('80, 90', 'yes', '0.002', 'adam', '12,000', '–')
+    >>> plain([80, 90]), plain(True), plain(0.0020), plain("adam"), plain(1234567.0), plain(None)
+    ('80, 90', 'yes', '0.002', 'adam', '1234567', '–')
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, float):
-        return f"{value:.6g}".replace("-", MINUS)
-    if isinstance(value, int):
-        return f"{value:,}".replace("-", MINUS)
+        text = f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"
+        return text.replace("-", MINUS)
     if isinstance(value, (list, tuple)):
         return ", ".join(plain(v) for v in value) or "–"
     return str(value)

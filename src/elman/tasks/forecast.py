@@ -247,12 +247,20 @@ class Forecaster(ForecastSettings, Estimator):
             calendar=self.calendar_,
             train_ends=self._train_ends(first),
             test_begins=first,
-            notes=self.notes_,
+            notes=[*self.notes_, *self._known_ahead()],
         )
         return self.scores_
 
+    def _known_ahead(self) -> list[str]:
+        if not self.roles_.future:
+            return []
+        return [
+            f"{', '.join(self.roles_.future)} of the coming steps were given to the network and to ridge as later "
+            "measured: the scores are those with a perfect forecast of them"
+        ]
+
     def cross_validation(self, X: Any, *, n_windows: int = 5, step_size: int | None = None, refit: bool = False) -> Any:
-        """Forecasts from `n_windows` origins, `step_size` apart (default: the horizon), the last a horizon from the end.
+        """Forecasts from `n_windows` origins, `step_size` (default: the horizon) apart, the last a horizon off the end.
 
         Each is made by a network that has seen nothing after its origin: one trained before the first origin, or with
         `refit` one trained anew before each. `self` stays as it is. Columns as `backtest`.

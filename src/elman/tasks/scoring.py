@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from elman.data.series import Panel
 from elman.data.windows import Scaling
-from elman.files import replacing, write_json
+from elman.files import read_json, replacing, write_json
 from elman.tasks import baselines
 from elman.tasks.calibration import Event
 from elman.training import metrics
@@ -35,6 +35,11 @@ class Scores:
     def mean(self, model: str, metric: str = "nse") -> float:
         """The mean over the lead times of one metric of one model."""
         return float(self.rows.filter(pl.col("model") == model, pl.col("lead") == "mean")[metric][0])
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What `save` has written into a run folder."""
+        return cls(read_json(folder / "scores.json"), pl.read_parquet(folder / "test.parquet"))
 
     def save(self, folder: Path) -> None:
         """Write `scores.json` and `test.parquet` into a run folder."""

@@ -50,7 +50,7 @@ class Run:
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         with replacing(self.path / "config.toml") as aside:
-            aside.write_bytes(tomli_w.dumps(_without_none({**self.about, **config})).encode())
+            aside.write_bytes(tomli_w.dumps(without_none({**self.about, **config})).encode())
 
     def config(self) -> dict[str, Any]:
         path = self.path / "config.toml"
@@ -92,7 +92,8 @@ class Run:
             aside.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
 
 
-def _without_none(value: Any) -> Any:
+def without_none(value: Any) -> Any:
+    """`value` without the None in its mappings, which TOML can't say."""
     if isinstance(value, Mapping):
-        return {k: _without_none(v) for k, v in value.items() if v is not None}
-    return [_without_none(v) for v in value] if isinstance(value, list | tuple) else value
+        return {k: without_none(v) for k, v in value.items() if v is not None}
+    return [without_none(v) for v in value] if isinstance(value, list | tuple) else value

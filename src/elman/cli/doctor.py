@@ -1,0 +1,48 @@
+"""`elman doctor`: what this installation runs on, and what would make it faster."""
+
+import os
+import platform
+
+from elman.cli.options import Json
+from elman.cli.terminal import show
+
+FORCES = ("ELMAN_KERNEL", "ELMAN_ISA")
+
+
+def doctor(*, json: Json = False) -> None:
+    """Tell versions, processor, kernels and threads, and what to do where something is slow or amiss."""
+    import torch
+
+    from elman.kernels import native_status
+    from elman.tasks.base import versions
+
+    native = native_status()
+    facts = {
+        **versions(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors, torch uses {torch.get_num_threads()} threads",
+        "kernels": f"native, {native.isa}" if native.built else "reference",
+        "instruction sets": ", ".join(native.compiled) or "none compiled",
+        "of these it can run": ", ".join(native.supported) or "none",
+        "forced": ", ".join(f"{k}={os.environ[k]}" for k in ("ELMAN_KERNEL", "ELMAN_ISA") if k in os.environ)
+        or "nothing",
+    }
+    advice = []
+    if not native.built:
+        advice.append(
+            f"The native kernels are not there ({native.why_not}): elman runs on torch's own layers and, where those can't "
+            "serve, on slow loops. Install a C++ compiler (Debian, Ubuntu: apt install g++), then elman once more, from "
+            "its folder: pip install --force-reinstall --no-deps ."
+        )
+    if json:
+        import json as js
+
+        print(js.dumps({**facts, "native": native.built, "advice": advice}))
+        return
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None)
+    for name, fact in facts.items():
+        table.add_row(name, fact)
+    for line in advice or ["All is well."]:
+        table.add_row("advice", line)
+    show(table)

@@ -1,0 +1,43 @@
+"""How the fields of an estimator become options of the command line."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from cyclopts import Parameter, Token, convert
+
+from elman.errors import InputError
+
+Output = Annotated[Path, Parameter(name=["--output", "-o"], help="where to write")]
+Force = Annotated[bool, Parameter(negative=(), help="replace what is there")]
+Quiet = Annotated[bool, Parameter(negative=(), help="say nothing but errors")]
+Json = Annotated[bool, Parameter(name="--json", negative=(), help="print JSON instead of a table")]
+
+
+def by_commas(kind: Any, tokens: Sequence[Token]) -> Any:
+    """cyclopts' conversion, but lists are also split at commas: `--future rain,tmax`."""
+    kinds = (kind, *get_args(kind))
+    many = next((k for k in kinds if getattr(k, "__origin__", None) is tuple), None)
+    if many is None:
+        return convert(kind, list(tokens))
+    words = [word.strip() for token in tokens for word in token.value.split(",")]
+    item = get_args(many)[0]
+    return tuple(convert(item, [word]) for word in words if word)
+
+
+def held_out(text: str) -> int | float | str | None:
+    """A test part as the user wrote it: 730 steps, a share such as 0.2, a time, or 0 for none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    if number < 0:
+        raise InputError(f"--test {text}: steps, a share below 1, or a time was expected")
+    return None if number == 0 else number if number < 1 else int(number)
+
+
+def command_line() -> str:
+    """The command as it was given, for the record."""
+    return shlex.join(["elman", *sys.argv[1:]])

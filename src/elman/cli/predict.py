@@ -1,0 +1,49 @@
+"""`elman predict`: forecasts of a trained model, as CSV or JSON Lines on stdout."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from elman.cli.fit import open_table
+from elman.cli.options import Force, Json, held_out
+from elman.errors import InputError
+
+
+def predict(
+    run: Path,
+    table: str,
+    /,
+    *,
+    test: str | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Json = False,
+    force: Force = False,
+) -> None:
+    """Forecast the steps that follow a table, or with --test every step of its last part.
+
+    Parameters
+    ----------
+    run
+        a run folder, or a model folder
+    table
+        CSV or Parquet with the columns that the model was trained on; - for standard input
+    test
+        forecast from every origin in this last part (steps, a share below 1, or a time), truth beside it
+    output
+        a file instead of stdout
+    """
+    from elman.tasks.loading import load
+
+    model, data = load(run), open_table(table)
+    held = None if test is None else held_out(test)
+    forecast = model.predict(data) if held is None else model.backtest(data, test=held)
+    if output is None:
+        sys.stdout.write(forecast.write_ndjson() if json else forecast.write_csv())
+        return
+    from elman.files import write_text
+
+    if output.exists() and not force:
+        raise InputError(f"{output} exists; nothing is overwritten without --force")
+    write_text(output, forecast.write_ndjson() if json else forecast.write_csv())
