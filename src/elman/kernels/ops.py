@@ -18,8 +18,8 @@ try:
     import elman.kernels._native as _native  # not "from . import": its error would talk of circular imports
 except ModuleNotFoundError:
     WHY_NOT = (
-        "the native kernels were not built, for want of a working C++ compiler or of Python's headers when elman was "
-        "installed"
+        "the native kernels were not built: a working C++20 compiler or Python's headers were missing when elman was "
+        "installed (install them, then elman again; pip's -v shows what went wrong)"
     )
 except ImportError as error:
     WHY_NOT = f"the native kernels were built but can't be loaded ({error})"
