@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from elman.report import marks, words
 from elman.report.marks import Floats
-from elman.report.ticks import Tick, number_step, number_ticks, time_ticks
+from elman.report.ticks import Tick, number_ticks, round_range, time_ticks
 
 if TYPE_CHECKING:
     from elman.report.charts import Chart, Line, Rule
@@ -113,11 +112,7 @@ def _y_range(chart: Chart, height: float) -> tuple[float, float] | None:
     values = values[np.isfinite(values)]
     if not len(values):
         return None
-    low, high = float(values.min()), float(values.max())
-    if high - low <= 1e-9 * max(abs(low), abs(high)):  # the same value everywhere, to rounding
-        low, high = low - (abs(low) / 2 or 0.5), high + (abs(high) / 2 or 0.5)
-    step = number_step(low, high, max(2, int(height // 50)))
-    return math.floor(low / step + 1e-6) * step, math.ceil(high / step - 1e-6) * step
+    return round_range(float(values.min()), float(values.max()), max(2, int(height // 50)))
 
 
 def _legend(chart: Chart, width: float, colour: Colour) -> tuple[list[str], float]:

@@ -13,6 +13,7 @@ from elman.report import words
 from elman.report.charts import Band, Chart, Line, Rule
 from elman.report.panels import Figure, Panel
 from elman.report.runs import Run, Scores
+from elman.report.ticks import round_range
 
 CLOSE_UP = 120  # steps shown around the largest measured value; a test part up to half as long again is shown once
 HEADING = "Forecast against truth"
@@ -33,14 +34,14 @@ def forecasts(run: Run) -> Panel:
     leads = list(dict.fromkeys((1, scores.horizon)))
     figures = []
     if len(times) > 1.5 * CLOSE_UP:
-        figures += [_over_time(table, scores, lead, "the whole test part", "whole") for lead in leads]
+        figures += _over_time(table, scores, leads, "the whole test part", "whole")
         if peak is not None:
             near = _around(times, peak, CLOSE_UP // 2, CLOSE_UP // 2)
             close = table.filter(pl.col("ds").is_between(near[0], near[-1]))
-            where = f"the {words.lead(len(near), scores.freq)} around the largest value"
-            figures += [_over_time(close, scores, lead, where, "half") for lead in leads]
+            where = f"{words.lead(len(near), scores.freq)} around the peak"
+            figures += _over_time(close, scores, leads, where, "half")
     else:
-        figures += [_over_time(table, scores, lead, "the test part", "whole") for lead in leads]
+        figures += _over_time(table, scores, leads, "the test part", "whole")
     if peak is not None and scores.horizon > 1:
         figures += _fans(table, scores, times, peak)
     return Panel("forecasts", HEADING, intro, figures)
@@ -66,25 +67,27 @@ def _around(times: pl.Series, centre: Any, before: int, after: int) -> pl.Series
     return times.slice(max(0, at - before), before + after + min(0, at - before))
 
 
-def _over_time(table: pl.DataFrame, scores: Scores, lead: int, where: str, size: str) -> Figure:
-    """All forecasts that were issued `lead` steps before the time they are for."""
-    rows = table.filter(pl.col("lead") == lead).sort("ds")
-    x, columns = _with_gaps(rows)
-    ahead = words.lead(lead, scores.freq)
-    chart = Chart(
-        f"Forecast {ahead} ahead: {where}",
-        _time_label(rows),
-        scores.target,
-        [
-            Line(f"forecast {ahead} before", x, columns["forecast"], "s1", 2.4),
-            Line("measured", x, columns["y"], "ink", 1.2),
-        ],
-        bands=_bands(x, columns, scores.levels),
-    )
-    how = f"Each point of the blue line was forecast {ahead} earlier; the thin line was measured then."
-    if scores.levels:
-        how += " The shades show how sure the forecast was: the wider, the less sure."
-    return Figure(chart, how, size)
+def _over_time(table: pl.DataFrame, scores: Scores, leads: Sequence[int], where: str, size: str) -> list[Figure]:
+    """For each lead, on one scale, all forecasts that were issued so many steps before the time they are for."""
+    parts = [table.filter(pl.col("lead") == lead).sort("ds") for lead in leads]
+    limits = _limits(parts, scores.levels)
+    figures = []
+    for lead, part in zip(leads, parts, strict=True):
+        x, columns = _with_gaps(part)
+        ahead = words.lead(lead, scores.freq)
+        chart = Chart(
+            f"Forecast {ahead} ahead: {where}",
+            _time_label(part),
+            scores.target,
+            [Line("forecast", x, columns["forecast"], "s1", 2.4), Line("measured", x, columns["y"], "ink", 1.2)],
+            bands=_bands(x, columns, scores.levels),
+            y_range=limits,
+        )
+        how = f"Each point of the blue line was forecast {ahead} earlier; the thin line was measured then."
+        if scores.levels:
+            how += " The shades show how sure the forecast was: the wider, the less sure."
+        figures.append(Figure(chart, how, size))
+    return figures
 
 
 def _fans(table: pl.DataFrame, scores: Scores, times: pl.Series, peak: Any) -> list[Figure]:
@@ -120,13 +123,12 @@ def _fans(table: pl.DataFrame, scores: Scores, times: pl.Series, peak: Any) -> l
     return figures
 
 
-def _limits(tables: Sequence[pl.DataFrame], levels: Sequence[str]) -> tuple[float, float]:
-    """One y range around everything the fans show, so that they can be compared."""
+def _limits(tables: Sequence[pl.DataFrame], levels: Sequence[str]) -> tuple[float, float] | None:
+    """One y range, from round number to round number, for charts that are to be compared; None without any value."""
     names = ["y", "forecast", *(f"{side}-{level}" for level in levels for side in ("lo", "hi"))]
     values = np.concatenate([_values(t[name]) for t in tables for name in names if name in t.columns])
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    air = 0.05 * (high - low) or 0.5
-    return low - air, high + air
+    values = values[np.isfinite(values)]
+    return round_range(float(values.min()), float(values.max()), 6) if len(values) else None
 
 
 def _bands(x: NDArray[Any], columns: dict[str, NDArray[np.float64]], levels: Sequence[str]) -> list[Band]:

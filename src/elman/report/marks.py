@@ -29,7 +29,7 @@ def _em(character: str) -> float:
         return 1.0
     if character in "iljtfrI.,:;'|!()[] ":
         return 0.33
-    return 0.82 if character in "mwMW@%" else 0.66 if character.isupper() else 0.57
+    return 0.82 if character in "mwMW@%" else 0.66 if character.isupper() else 0.59
 
 
 def fit(words: str, width: float, size: float = SIZE) -> str:

@@ -47,6 +47,18 @@ def number_step(low: float, high: float, count: int, *, integer: bool = False) -
     return max(step, 1.0) if integer else step
 
 
+def round_range(low: float, high: float, count: int) -> tuple[float, float]:
+    """From round number to round number around [low, high]; never empty.
+
+    >>> round_range(3, 268, 6), round_range(5, 5, 6)
+    ((0.0, 300.0), (2.0, 8.0))
+    """
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # the same value everywhere, to rounding
+        low, high = low - (abs(low) / 2 or 0.5), high + (abs(high) / 2 or 0.5)
+    step = number_step(low, high, count)
+    return math.floor(low / step + 1e-6) * step, math.ceil(high / step - 1e-6) * step
+
+
 def number_label(value: float, step: float) -> str:
     """`value` written with as many decimals as `step` needs, with a true minus sign.
 
