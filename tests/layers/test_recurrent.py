@@ -17,8 +17,7 @@ EXACT = {"rtol": 1e-10, "atol": 1e-10}
 
 @pytest.fixture(params=["default", "torch", "reference"], autouse=True)
 def implementation(request, monkeypatch):
-    if request.param != "default":
-        monkeypatch.setenv("ELMAN_KERNEL", request.param)
+    monkeypatch.setenv("ELMAN_KERNEL", "" if request.param == "default" else request.param)
     return request.param
 
 
