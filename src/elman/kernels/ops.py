@@ -19,7 +19,7 @@ try:
 except ModuleNotFoundError:
     WHY_NOT = (
         "the native kernels were not built: a working C++20 compiler or Python's headers were missing when elman was "
-        "installed (install them, then elman again; pip's -v shows what went wrong)"
+        "installed (pip's -v shows what went wrong)"
     )
 except ImportError as error:
     WHY_NOT = f"the native kernels were built but can't be loaded ({error})"
