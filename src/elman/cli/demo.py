@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from elman.cli.fit import open_table, train_and_score
 from elman.cli.options import Force, Output, Quiet, command_line
 from elman.cli.score_table import score_table
-from elman.cli.terminal import say, show
+from elman.cli.terminal import say, show, width
 from elman.errors import InputError
 
 TEST = "1987-01-01"  # the last two of the ten years
@@ -62,6 +62,6 @@ def demo(
             groups.setdefault(label, []).append(Scores.load(folder))
             folders.append(folder)
     page = write_report(folders, output / "report.html", title="The river Fulda, a week ahead")
-    show(score_table(groups))
+    show(score_table(groups, width()))
     if not quiet:
         say(f"The page: {page.resolve()}", markup=False)

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from elman.cli.options import Force, Json, Output, Quiet, command_line, held_out
 from elman.cli.score_table import score_table
-from elman.cli.terminal import progress, say, show
+from elman.cli.terminal import progress, say, show, width
 from elman.tasks.settings import ForecastSettings
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def fit_forecast(
 
     data = open_table(table)
     forecaster = Forecaster(**asdict(settings))
-    label = label or forecaster.architecture
+    label = label or forecaster.architecture.upper()
     run = Run(output, label=label, command=command_line())
     scores = train_and_score(forecaster, data, held_out(test), run, resume=resume, force=force, quiet=quiet)
     page = write_report([run.path], run.path / "report.html")
@@ -62,7 +62,7 @@ def fit_forecast(
 
             print(js.dumps(finite(scores.summary)))
         else:
-            show(score_table({label: [scores]}))
+            show(score_table({label: [scores]}, width()))
     if not quiet:
         say(f"Model, record and page are in {output}; open {page}", markup=False)
 

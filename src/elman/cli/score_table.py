@@ -11,21 +11,32 @@ if TYPE_CHECKING:
     from elman.tasks.scoring import Scores
 
 
-def score_table(groups: Mapping[str, Sequence["Scores"]]) -> Table:
-    """A section for each label: its network, as mean ± standard deviation over its runs, and then the baselines."""
+def score_table(groups: Mapping[str, Sequence["Scores"]], width: int) -> Table:
+    """A section for each label: its network, as mean ± standard deviation over its runs, and then the baselines.
+
+    The narrower the terminal, the fewer metrics; the page and `scores.json` have them all.
+    """
     first = next(iter(groups.values()))[0].summary
     horizon, levels = first["horizon"], first["levels"]
     period = " to ".join(first["test"][end].removesuffix(" 00:00:00") for end in ("first", "last"))
     table = Table(
         title=f"{first['target']}, {horizon} steps ahead, {period}",
-        caption="Means over the lead times. NSE: 1 is perfect, 0 as good as the mean. RMSE, MAE: in the target's unit.",
+        caption="Means over the lead times, but for NSE at single steps. NSE: 1 is perfect, 0 as good as the mean.",
     )
-    metrics = {"NSE": ("mean", "nse"), "NSE step 1": (1, "nse"), f"NSE step {horizon}": (horizon, "nse")}
-    metrics |= {name: ("mean", name.lower()) for name in ("KGE", "RMSE", "MAE", "MASE", "Pinball")}
-    metrics |= {f"in {level:g} %": ("mean", f"coverage_{level:g}") for level in levels}
+    metrics: dict[str, tuple[int | str, str]] = {
+        "NSE": ("mean", "nse"),
+        "step 1": (1, "nse"),
+        f"step {horizon}": (horizon, "nse"),
+        "RMSE": ("mean", "rmse"),
+        **{f"in {level:g} %": ("mean", f"coverage_{level:g}") for level in levels},
+        **{name: ("mean", name.lower()) for name in ("KGE", "MAE", "MASE", "Pinball")},
+    }
     if horizon == 1:
-        metrics = {name: at for name, at in metrics.items() if not name.startswith("NSE step")}
-    table.add_column("Model")
+        metrics = {name: at for name, at in metrics.items() if not name.startswith("step")}
+    spread = any(len(runs) > 1 for runs in groups.values())
+    names = max(len(label) for label in groups) + len(" (10 seeds)") if spread else max(16, *map(len, groups))
+    metrics = dict(list(metrics.items())[: max(1, (width - names - 4) // (16 if spread else 11))])
+    table.add_column("Model", no_wrap=True)
     for name in metrics:
         table.add_column(name, justify="right")
     for label, runs in groups.items():

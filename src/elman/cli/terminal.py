@@ -16,12 +16,15 @@ def say(message: str, *, style: str | None = None, markup: bool = True) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(message, style=style, markup=markup)
 
 
+def width() -> int:
+    """Columns of the terminal on stdout; plenty where there is none."""
+    console = Console()
+    return console.width if console.is_terminal else 160
+
+
 def show(table: "Table") -> None:
-    """A table on stdout, as wide as it needs to be when no terminal sets a width."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160
-    console.print(table)
+    """A table on stdout."""
+    Console(highlight=False, width=width()).print(table)
 
 
 @contextmanager

@@ -245,9 +245,11 @@ def _regular(part: pl.DataFrame, table: Table, roles: Roles, step: str, gaps: Ga
         if gaps == "forward":
             values = pl.col("^value:.*$")
             full = full.with_columns(pl.when(pl.lit(absent)).then(values.forward_fill()).otherwise(values).name.keep())
-    lost = full.filter(full["row"].is_not_null())[f"value:{roles.target}"].null_count()
-    if lost:
-        notes.append(f"{lost} of {len(grid)} values of {roles.target!r}{of} are missing; they are masked")
+    present = full.filter(pl.col("row").is_not_null())
+    for column in (roles.target, *roles.inputs):
+        lost = present[f"value:{column}"].null_count()
+        if lost:
+            notes.append(f"{lost} of {present.height} values of {column!r}{of} are missing; they are masked")
 
     def array(columns: tuple[str, ...]) -> np.ndarray:
         return (
@@ -258,7 +260,7 @@ def _regular(part: pl.DataFrame, table: Table, roles: Roles, step: str, gaps: Ga
             .reshape(len(grid), len(columns))
         )
 
-    statics = array(roles.static)
+    statics, fixed = array(roles.static), []
     for k, column in enumerate(roles.static):
         known = statics[~np.isnan(statics[:, k]), k]
         if len(known) and (known != known[0]).any():
@@ -266,5 +268,5 @@ def _regular(part: pl.DataFrame, table: Table, roles: Roles, step: str, gaps: Ga
                 f"{table.name}: the static column {column!r} changes within the series{of}; "
                 "name it as past or future instead"
             )
-        statics[:, k] = known[0] if len(known) else np.nan
-    return Series(name, grid, array((roles.target,))[:, 0], array(roles.past), array(roles.future), statics[0])
+        fixed.append(known[0] if len(known) else np.nan)
+    return Series(name, grid, array((roles.target,))[:, 0], array(roles.past), array(roles.future), np.array(fixed))

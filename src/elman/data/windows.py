@@ -172,9 +172,9 @@ class Windows:
         """
         found = []
         for k, n in enumerate(self.lengths):
-            low = first if isinstance(first, int) else first[k]
-            high = n if last is None else last[k]
-            origins = torch.arange(max(low, self.window) - 1, high - self.horizon, stride)
+            low = max(first if isinstance(first, int) else first[k], self.window) - 1
+            high = (n if last is None else last[k]) - self.horizon
+            origins = torch.arange(low, max(low, high), stride)
             steps = origins[:, None] + torch.arange(1, self.horizon + 1)
             seen = ~torch.isnan(self.target[int(self.starts[k]) + steps]).all(dim=1) if len(origins) else origins.bool()
             found.append(torch.stack([torch.full_like(origins, k), origins], dim=1)[seen])

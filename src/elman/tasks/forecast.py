@@ -277,7 +277,7 @@ class Forecaster(ForecastSettings, Estimator):
                 fitted = clone(self)
                 fitted._train(*fitted._prepare(panel.head(cutoffs)))
             origins = torch.tensor([[k, c - 1] for k, c in enumerate(cutoffs) if c >= self.window])
-            frames.append(fitted._forecast(panel, origins)[2])
+            frames.append(fitted._forecast(panel, origins).frame)
         return table.give_back(fitted._in_users_words(pl.concat(frames)))
 
     def report(self, path: str | os.PathLike[str]) -> Path:
