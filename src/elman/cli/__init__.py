@@ -13,7 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 from elman.cli.demo import demo
 from elman.cli.doctor import doctor
 from elman.cli.fit import fit_forecast
-from elman.cli.options import by_commas
+from elman.cli.options import by_commas, settings_file
 from elman.cli.predict import predict
 from elman.cli.report import report
 from elman.cli.terminal import say
@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run the command line; every error becomes one message and an exit code."""
     try:
+        app.config = settings_file(arguments) or ()
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
         return 0

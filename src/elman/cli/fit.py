@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from elman.cli.options import Force, Json, Output, Quiet, command_line, held_out
+from elman.cli.options import Force, Json, Output, Quiet, TableName, command_line, held_out
 from elman.cli.score_table import score_table
 from elman.cli.terminal import progress, say, show, width
 from elman.tasks.settings import ForecastSettings
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 
 def fit_forecast(
-    table: str,
+    table: TableName,
     /,
     *,
     output: Output,
     settings: Annotated[ForecastSettings, Parameter(name="*")] = ForecastSettings(),  # noqa: B008 (never changed)
+    config: Path | None = None,
     test: str = "0.15",
     label: str | None = None,
     resume: Annotated[bool, Parameter(negative=())] = False,
@@ -36,6 +37,8 @@ def fit_forecast(
     ----------
     table
         CSV or Parquet; - for standard input
+    config
+        config.toml of an earlier run, for its settings; options given here win
     test
         last part of the rows, held out to score: steps, a share below 1, or a time; 0 for none
     label

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from cyclopts import Parameter, Token, convert
+from cyclopts.config import Toml
 
 from elman.errors import InputError
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="where to write")]
+TableName = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Force = Annotated[bool, Parameter(negative=(), help="replace what is there")]
 Quiet = Annotated[bool, Parameter(negative=(), help="say nothing but errors")]
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="print JSON instead of a table")]
@@ -25,6 +27,17 @@ def by_commas(kind: Any, tokens: Sequence[Token]) -> Any:
     words = [word.strip() for token in tokens for word in token.value.split(",")]
     item = get_args(many)[0]
     return tuple(convert(item, [word]) for word in words if word)
+
+
+def settings_file(arguments: Sequence[str]) -> Toml | None:
+    """The settings of an earlier run, for `--config RUN/config.toml`; options given beside it win."""
+    for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        if word == "--config" or word.startswith("--config="):
+            path = Path(word.removeprefix("--config=") if "=" in word else after)
+            if not path.is_file():
+                raise InputError(f"--config {path}: there is no such file; the config.toml of a run was expected")
+            return Toml(path, root_keys=("settings",), use_commands_as_keys=False)
+    return None
 
 
 def held_out(text: str) -> int | float | str | None:

@@ -7,13 +7,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from elman.cli.fit import open_table
-from elman.cli.options import Force, Json, held_out
+from elman.cli.options import Force, Json, TableName, held_out
 from elman.errors import InputError
 
 
 def predict(
     run: Path,
-    table: str,
+    table: TableName,
     /,
     *,
     test: str | None = None,
