@@ -23,6 +23,7 @@ class EncoderForecaster(nn.Module):
     Source: the hindcast and forecast LSTMs with state handoff of Cho et al. (2014), doi:10.3115/v1/D14-1179, used for
     rivers by Nearing et al. (2024), doi:10.1038/s41586-024-07145-1.
 
+    >>> import torch
     >>> net = EncoderForecaster("lstm", input_size=5, output_size=3, hidden_size=8)
     >>> net(torch.randn(2, 30, 5), horizon=7).shape
     torch.Size([2, 7, 3])
