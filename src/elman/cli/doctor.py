@@ -29,9 +29,9 @@ def doctor(*, json: Json = False) -> None:
     advice = []
     if not native.built:
         advice.append(
-            f"There are no native kernels ({native.why_not}). Elman runs on torch's own layers instead and, where those "
-            "can't serve, on slow loops. Install a C++ compiler (Debian, Ubuntu: apt install g++), then elman again from "
-            "its folder: pip install --force-reinstall --no-deps ."
+            f"There are no native kernels ({native.why_not}). Elman runs on torch's own layers instead and, where they "
+            "can't serve, on slow loops. Install a C++ compiler (Debian, Ubuntu: apt install g++), then elman again "
+            "from its folder: pip install --force-reinstall --no-deps ."
         )
     if json:
         import json as js
