@@ -28,6 +28,7 @@ from elman.tasks.settings import ForecastSettings, check_settings
 from elman.training.loop import cosine, train
 from elman.training.losses import mse, pinball
 from elman.training.record import Run
+from elman.training.threads import threads_for
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -133,7 +134,7 @@ class Forecaster(ForecastSettings, Estimator):
             if on_event:
                 on_event(event)
 
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), threads_for(self.hidden_size, self.threads):
             torch.manual_seed(self.seed)
             network = self._network(windows.input_size)
             train(

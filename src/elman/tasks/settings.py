@@ -44,6 +44,9 @@ class TrainingSettings:
         "last part of the training rows, held back to stop early and to calibrate; a share below 1, or steps",
         low=0.0,
     )
+    threads: int | None = setting(
+        None, "of the processor (default: one for small networks, else torch's choice)", low=1
+    )
     seed: int = setting(0, "of all random numbers; one seed repeats a run bit for bit", low=0)
 
 
