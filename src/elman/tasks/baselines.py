@@ -19,8 +19,8 @@ SEASONS = {"m": 1440, "h": 24, "d": 7, "w": 52, "mo": 12, "q": 4, "y": 1, "i": 1
 def season_of(step: str) -> int:
     """The usual period of series of this step: a day of minutes or hours, a week of days, a year of months."""
     number, unit = int(step.rstrip("abcdefghijklmnopqrstuvwxyz")), step.lstrip("0123456789")
-    if unit == "mo" and number in (3, 6, 12):
-        return 12 // number
+    if (number, unit) == (7, "d"):
+        return SEASONS["w"]
     return max(1, SEASONS.get(unit, 1) // number)
 
 

@@ -16,7 +16,7 @@ from elman.training.record import Run
 
 BatchT = TypeVar("BatchT")
 
-FIRST_STEPS = 10  # the largest loss among them is what later losses are held against
+FIRST_STEPS = 10  # the largest loss among them, by magnitude, is what later losses are held against
 EXPLODED = 1000.0  # times that is an explosion
 
 
@@ -57,16 +57,17 @@ def train(
     parameters = [p for p in model.parameters() if p.requires_grad]
     rates = [group["lr"] for group in optimizer.param_groups]
     progress, best = Progress(), dict[str, Tensor]()
-    if run and resume and run.checkpoint_path.exists():
-        progress, best = load_checkpoint(run.checkpoint_path, model, optimizer)
-        run.rewind(progress.step)
+    if run and resume:
+        if run.checkpoint_path.exists():
+            progress, best = load_checkpoint(run.checkpoint_path, model, optimizer)
+        run.rewind(progress.step, progress.epoch)
     began = time.perf_counter() - progress.seconds
 
     def checkpoint() -> None:
         progress.seconds = time.perf_counter() - began
         if run:
+            run.flush()  # first: events after a checkpoint are made again, those before it are not
             save_checkpoint(run.checkpoint_path, progress, model, optimizer, best)
-            run.flush()
 
     def tell(event: str, **values: Any) -> None:
         if run:
@@ -82,7 +83,7 @@ def train(
             raise TrainingError(
                 f"training stopped at step {progress.step} (epoch {progress.epoch}): {what}. Lower the learning rate "
                 "(try a tenth), clip the gradient (clip=1), or look for very large values in the data"
-                + (f". The last good checkpoint is kept in {run.path}" if run else "")
+                + (f". The last good checkpoint is kept in {run.path}" if run and run.checkpoint_path.exists() else "")
             )
 
     with held_interrupts() as interrupted:
@@ -97,9 +98,9 @@ def train(
                 number = value.item()
                 stop_unless(isfinite(number), f"the loss is {number}")
                 if progress.step < FIRST_STEPS:
-                    progress.ceiling = max(progress.ceiling, number)
+                    progress.ceiling = max(progress.ceiling, abs(number))
                 stop_unless(
-                    number <= EXPLODED * progress.ceiling,
+                    number <= (EXPLODED * progress.ceiling or inf),
                     f"the loss has exploded to {number:g}, from at most {progress.ceiling:g} in the first steps",
                 )
                 optimizer.zero_grad()

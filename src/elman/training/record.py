@@ -85,11 +85,21 @@ class Run:
                     raise InputError(f"{self.events_path}, line {number} is not JSON; the file was changed") from None
         return found
 
-    def rewind(self, step: int) -> None:
-        """Forget the events after `step`: what a resumed run will do again."""
-        kept = [e for e in self.events() if e.get("step", 0) <= step and e["event"] != "end"]
+    def rewind(self, step: int, epoch: int) -> None:
+        """Forget what a run resumed at `step` of `epoch` does again: later steps, this epoch's end, and how it ended."""
+
+        def stays(event: dict[str, Any]) -> bool:
+            match event["event"]:
+                case "step":
+                    return event["step"] <= step
+                case "epoch":
+                    return event["epoch"] < epoch
+            return event["event"] not in ("error", "end") and event.get("step", 0) <= step
+
+        self._pending.clear()
+        kept = [event for event in self.events() if stays(event)]
         with replacing(self.events_path) as aside:
-            aside.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
+            aside.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
 
 
 def without_none(value: Any) -> Any:

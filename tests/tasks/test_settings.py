@@ -1,0 +1,34 @@
+"""Every hyperparameter is written once, with what the command line and the search need to know."""
+
+from dataclasses import fields
+
+import pytest
+
+from elman import Forecaster, InputError
+from elman.tasks.settings import ForecastSettings, check_settings, from_known
+
+
+def test_every_setting_has_help_and_every_number_a_lower_bound():
+    for f in fields(ForecastSettings):
+        assert f.metadata["help"], f.name
+        if isinstance(f.default, int | float) and not isinstance(f.default, bool):
+            assert f.metadata["low"] is not None, f.name
+
+
+def test_the_defaults_are_within_their_own_bounds():
+    check_settings(ForecastSettings())
+
+
+def test_the_estimator_has_the_settings_and_no_others():
+    assert Forecaster().get_params().keys() == {f.name for f in fields(ForecastSettings)}
+
+
+def test_an_unknown_setting_names_the_nearest():
+    with pytest.raises(InputError, match=r"'hiden_size' is no setting of Forecaster.*did you mean 'hidden_size'"):
+        from_known(Forecaster, {"hiden_size": 3})
+
+
+@pytest.mark.parametrize("value", [True, "many", float("nan"), -1])
+def test_a_number_that_is_none_or_out_of_range_is_refused(value):
+    with pytest.raises(InputError, match="hidden_size"):
+        check_settings(ForecastSettings(hidden_size=value))
