@@ -35,7 +35,8 @@ def save_checkpoint(
         tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items() if v is not None}
     tensors["random"] = torch.get_rng_state()
     # Infinities are no JSON: `best` before the first validation is left out.
-    write_tensors(path, tensors, {k: v for k, v in asdict(progress).items() if v != float("inf")})
+    known = {k: v for k, v in asdict(progress).items() if v != float("inf")}
+    write_tensors(path, tensors, {"optimizer": type(optimizer).__name__, "progress": known})
 
 
 def load_checkpoint(
@@ -43,20 +44,21 @@ def load_checkpoint(
 ) -> tuple[Progress, dict[str, Tensor]]:
     """Fill `model`, `optimizer` and torch's random state from `path`; return the progress and the best weights."""
     tensors, note = read_tensors(path)
-    parts: dict[str, Any] = {"model": {}, "best": {}, "optimizer": {}}
-    for name, tensor in tensors.items():
-        part, _, key = name.partition(".")
-        if part != "random":
-            parts[part][key] = tensor
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in parts["optimizer"].items():
-        index, key = name.split(".")
-        state.setdefault(int(index), {})[key] = tensor
     try:
-        progress = Progress(**note)
+        if note["optimizer"] != type(optimizer).__name__:
+            raise ValueError(f"it was written with {note['optimizer']}, and this run has {type(optimizer).__name__}")
+        progress, random = Progress(**note["progress"]), tensors.pop("random")
+        parts: dict[str, Any] = {"model": {}, "best": {}, "optimizer": {}}
+        for name, tensor in tensors.items():
+            part, _, key = name.partition(".")
+            parts[part][key] = tensor
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in parts["optimizer"].items():
+            index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = tensor
         model.load_state_dict(parts["model"])
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-        torch.set_rng_state(tensors["random"])
+        torch.set_rng_state(random)
     except (RuntimeError, TypeError, KeyError, ValueError) as error:
         raise InputError(f"{path} does not belong to this run: {error}") from None
     return progress, parts["best"]

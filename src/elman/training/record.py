@@ -13,6 +13,8 @@ import tomli_w
 from elman.errors import InputError
 from elman.files import finite, replacing
 
+FORMAT = 1
+
 
 class Run:
     """A run folder: `config.toml`, `events.jsonl`, `checkpoint.safetensors` while training, `model/` after it."""
@@ -43,14 +45,21 @@ class Run:
                     f"{self.path} exists; nothing is overwritten. Give another folder, --resume to go on with an "
                     "interrupted run, or --force to replace it"
                 )
-            if not (self.path / "config.toml").is_file():
+            if not self._is_run():
                 raise InputError(
-                    f"{self.path} is not a run folder (no config.toml in it), so --force does not remove it"
+                    f"{self.path} is not a run folder (no config.toml of a run in it), so --force does not remove it"
                 )
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         with replacing(self.path / "config.toml") as aside:
-            aside.write_bytes(tomli_w.dumps(without_none({**self.about, **config})).encode())
+            aside.write_bytes(tomli_w.dumps(without_none({"run_format": FORMAT, **self.about, **config})).encode())
+
+    def _is_run(self) -> bool:
+        """Whether `start` made this folder: many a folder of other programs has a config.toml too."""
+        try:
+            return "run_format" in self.config()
+        except (InputError, OSError):
+            return False
 
     def config(self) -> dict[str, Any]:
         path = self.path / "config.toml"
@@ -86,20 +95,12 @@ class Run:
         return found
 
     def rewind(self, step: int, epoch: int) -> None:
-        """Forget what a run resumed at `step` of `epoch` does again: later steps, this epoch's end, and how it ended."""
-
-        def stays(event: dict[str, Any]) -> bool:
-            match event["event"]:
-                case "step":
-                    return event["step"] <= step
-                case "epoch":
-                    return event["epoch"] < epoch
-            return event["event"] not in ("error", "end") and event.get("step", 0) <= step
-
+        """Keep the `step` steps and `epoch` epochs that were done: a resumed run does the rest again, and its end."""
+        done = {"step": step, "epoch": epoch - 1}
+        kept = [e for e in self.events() if e["event"] in done and e[e["event"]] <= done[e["event"]]]
         self._pending.clear()
-        kept = [event for event in self.events() if stays(event)]
         with replacing(self.events_path) as aside:
-            aside.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
+            aside.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
 
 
 def without_none(value: Any) -> Any:
