@@ -60,5 +60,5 @@ def load_checkpoint(
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
         torch.set_rng_state(random)
     except (RuntimeError, TypeError, KeyError, ValueError) as error:
-        raise InputError(f"{path} does not belong to this run: {error}") from None
+        raise InputError(f"{path} does not belong to this run: {' '.join(str(error).split())}") from None
     return progress, parts["best"]

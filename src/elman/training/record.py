@@ -88,10 +88,13 @@ class Run:
         found = []
         for number, line in enumerate(lines, 1):
             try:
-                found.append(json.loads(line))
+                event = json.loads(line)
             except ValueError:
-                if number < len(lines):
-                    raise InputError(f"{self.events_path}, line {number} is not JSON; the file was changed") from None
+                event = None
+            if isinstance(event, dict) and "event" in event:
+                found.append(event)
+            elif number < len(lines):
+                raise InputError(f"{self.events_path}, line {number} is not an event; the file was changed")
         return found
 
     def rewind(self, step: int, epoch: int) -> None:
