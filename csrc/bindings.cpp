@@ -9,18 +9,21 @@
 #include <vector>
 
 #include "kernels.h"
+#include "parallel.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace {
 
-constexpr int kFloat32 = 0, kFloat64 = 1;
+enum Dtype { float32, float64 };
+
+std::string text(int64_t n) { return std::to_string(n); }
 
 const elman::Table& chosen(size_t isa) {
     const elman::Table* table = elman::table(isa);
     if (!table || !elman::supported(isa))
-        throw nb::value_error(("isa " + std::to_string(isa) + " was not compiled, or this machine can't run it").c_str());
+        throw nb::value_error(("isa " + text(isa) + " was not compiled, or this machine can't run it").c_str());
     return *table;
 }
 
@@ -37,67 +40,103 @@ bool addressable(int64_t a, int64_t b, int64_t c) {
     return a <= limit / b && a * b <= limit / c;
 }
 
-void check_rnn(int dtype, int64_t T, int64_t B, int64_t I, int64_t H) {
-    const bool possible = T >= 1 && B >= 1 && I >= 1 && H >= 1 && addressable(T, B, I) && addressable(T, B, H) &&
-                          addressable(H, I < H ? 2 * H + 1 : 2 * I + 1, 64);
-    if (possible && (dtype == kFloat32 || dtype == kFloat64)) return;
-    const std::string found = "dtype=" + std::to_string(dtype) + ", T=" + std::to_string(T) + ", B=" + std::to_string(B) +
-                              ", I=" + std::to_string(I) + ", H=" + std::to_string(H);
-    throw nb::value_error(("rnn: expected dtype 0 (float32) or 1 (float64) and sizes of at least 1 that fit into memory, "
-                           "found " + found).c_str());
+void check(int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H) {
+    // A packed panel is never more than 64 units wide, and a step never keeps more than 8 numbers a unit.
+    const bool possible = T >= 1 && B >= 1 && I >= 1 && H >= 1 && addressable(T, B, I) && H < (int64_t(1) << 31) &&
+                          I < (int64_t(1) << 31) && addressable(T, B, 8 * (H + 64)) && addressable(H + 64, I + H + 1, 8);
+    if (possible && cell >= 0 && cell < elman::cells && (dtype == float32 || dtype == float64)) return;
+    throw nb::value_error(("expected a cell below " + text(elman::cells) + ", dtype 0 (float32) or 1 (float64), and sizes of "
+                           "at least 1 that fit into memory; found cell=" + text(cell) + ", dtype=" + text(dtype) + ", T=" +
+                           text(T) + ", B=" + text(B) + ", I=" + text(I) + ", H=" + text(H)).c_str());
 }
 
-size_t rnn_workspace(size_t isa, int dtype, int64_t I, int64_t H) {
-    check_rnn(dtype, 1, 1, I, H);
-    const elman::Table& table = chosen(isa);
-    return (dtype == kFloat32 ? table.rnn_workspace_f32 : table.rnn_workspace_f64)(I, H);
-}
-
-template <class Real>
-Real* at(uintptr_t address) {
-    return reinterpret_cast<Real*>(address);
-}
-
-void rnn_forward(size_t isa, int dtype, bool relu, int64_t T, int64_t B, int64_t I, int64_t H, uintptr_t x, uintptr_t h_0,
-                 uintptr_t W_ih, uintptr_t W_hh, uintptr_t b_ih, uintptr_t b_hh, uintptr_t lengths, uintptr_t y,
-                 uintptr_t h_n, uintptr_t workspace, size_t workspace_size) {
-    check_rnn(dtype, T, B, I, H);
-    const elman::Table& table = chosen(isa);
-    if (!x || !W_ih || !W_hh || !y || !h_n || !workspace)
-        throw nb::value_error("rnn: x, W_ih, W_hh, y, h_n and workspace need an address, found 0");
-    if (workspace_size < rnn_workspace(isa, dtype, I, H))
-        throw nb::value_error(("rnn: expected a workspace of " + std::to_string(rnn_workspace(isa, dtype, I, H)) +
-                               " numbers, found " + std::to_string(workspace_size)).c_str());
+void check_lengths(const int64_t* lengths, int64_t T, int64_t B) {
     for (int64_t b = 0; lengths && b < B; ++b)
-        if (const int64_t length = at<const int64_t>(lengths)[b]; length < 0 || length > T)
-            throw nb::value_error(("rnn: expected lengths from 0 to T=" + std::to_string(T) + ", found " +
-                                   std::to_string(length) + " for sequence " + std::to_string(b)).c_str());
+        if (lengths[b] < 0 || lengths[b] > T)
+            throw nb::value_error(("expected lengths from 0 to T=" + text(T) + ", found " + text(lengths[b]) +
+                                   " for sequence " + text(b)).c_str());
+}
 
-    const auto run = [&]<class Real>(void (*kernel)(const elman::RnnForward<Real>&)) {
-        const elman::RnnForward<Real> arguments{
-            .T = T,
-            .B = B,
-            .I = I,
-            .H = H,
-            .relu = relu,
-            .x = at<const Real>(x),
-            .h_0 = at<const Real>(h_0),
-            .W_ih = at<const Real>(W_ih),
-            .W_hh = at<const Real>(W_hh),
-            .b_ih = at<const Real>(b_ih),
-            .b_hh = at<const Real>(b_hh),
-            .lengths = at<const int64_t>(lengths),
-            .y = at<Real>(y),
-            .h_n = at<Real>(h_n),
-            .workspace = at<Real>(workspace),
+void need(std::initializer_list<std::pair<const char*, uintptr_t>> arrays) {
+    for (const auto& [name, address] : arrays)
+        if (!address) throw nb::value_error((std::string(name) + " needs an address, found 0").c_str());
+}
+
+void check_packed(size_t expected, size_t found) {
+    if (found < expected)
+        throw nb::value_error(("expected a workspace of " + text(expected) + " numbers, found " + text(found)).c_str());
+}
+
+// Calls work with the kernels of the cell in its precision.
+template <class Work>
+auto with(size_t isa, int cell, int dtype, const Work& work) {
+    const elman::Table& table = chosen(isa);
+    return dtype == float32 ? work(*table.f32[cell]) : work(*table.f64[cell]);
+}
+
+size_t forward_workspace(size_t isa, int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H) {
+    check(cell, dtype, T, B, I, H);
+    return with(isa, cell, dtype, [&](const auto& k) { return k.forward_workspace(T, B, I, H); });
+}
+
+size_t backward_workspace(size_t isa, int cell, int dtype, int64_t H) {
+    check(cell, dtype, 1, 1, 1, H);
+    return with(isa, cell, dtype, [&](const auto& k) { return k.backward_workspace(H); });
+}
+
+template <class T>
+T* at(uintptr_t address) {
+    return reinterpret_cast<T*>(address);
+}
+
+void forward(size_t isa, int cell, int dtype, int threads, int64_t T, int64_t B, int64_t I, int64_t H, uintptr_t x,
+             uintptr_t h_0, uintptr_t c_0, uintptr_t W_ih, uintptr_t W_hh, uintptr_t b_ih, uintptr_t b_hh, uintptr_t lengths,
+             uintptr_t reset, uintptr_t y, uintptr_t h_n, uintptr_t c_n, uintptr_t saved, uintptr_t c, uintptr_t packed,
+             size_t packed_size) {
+    check_packed(forward_workspace(isa, cell, dtype, T, B, I, H), packed_size);
+    check_lengths(at<const int64_t>(lengths), T, B);
+    need({{"x", x}, {"W_ih", W_ih}, {"W_hh", W_hh}, {"y", y}, {"h_n", h_n}, {"packed", packed}});
+    if (cell == elman::lstm) need({{"c_n", c_n}});
+    if (cell == elman::lstm && saved) need({{"c", c}});
+    with(isa, cell, dtype, [&]<class Real>(const elman::Kernels<Real>& kernels) {
+        const elman::Forward<Real> a{
+            .T = T, .B = B, .I = I, .H = H,
+            .x = at<const Real>(x), .h_0 = at<const Real>(h_0), .c_0 = at<const Real>(c_0),
+            .W_ih = at<const Real>(W_ih), .W_hh = at<const Real>(W_hh),
+            .b_ih = at<const Real>(b_ih), .b_hh = at<const Real>(b_hh),
+            .lengths = at<const int64_t>(lengths), .reset = at<const uint8_t>(reset),
+            .y = at<Real>(y), .h_n = at<Real>(h_n), .c_n = at<Real>(c_n),
+            .saved = at<Real>(saved), .c = at<Real>(c), .packed = at<Real>(packed),
         };
         nb::gil_scoped_release released;
-        kernel(arguments);
-    };
-    if (dtype == kFloat32)
-        run(table.rnn_forward_f32);
-    else
-        run(table.rnn_forward_f64);
+        kernels.pack(a);
+        elman::share(B, threads, [&](int64_t begin, int64_t end) { kernels.forward(a, begin, end); });
+    });
+}
+
+void backward(size_t isa, int cell, int dtype, int threads, int64_t T, int64_t B, int64_t H, uintptr_t W_hh, uintptr_t h_0,
+              uintptr_t c_0, uintptr_t lengths, uintptr_t reset, uintptr_t y, uintptr_t saved, uintptr_t c, uintptr_t dy,
+              uintptr_t dh_n, uintptr_t dc_n, uintptr_t grads, uintptr_t dh_0, uintptr_t dc_0, uintptr_t packed,
+              size_t packed_size) {
+    check(cell, dtype, T, B, 1, H);
+    check_packed(backward_workspace(isa, cell, dtype, H), packed_size);
+    check_lengths(at<const int64_t>(lengths), T, B);
+    need({{"W_hh", W_hh}, {"y", y}, {"grads", grads}, {"dh_0", dh_0}, {"packed", packed}});
+    if (elman::saved_blocks(elman::Cell(cell))) need({{"saved", saved}});
+    if (cell == elman::lstm) need({{"c", c}, {"dc_0", dc_0}});
+    with(isa, cell, dtype, [&]<class Real>(const elman::Kernels<Real>& kernels) {
+        const elman::Backward<Real> a{
+            .T = T, .B = B, .H = H,
+            .W_hh = at<const Real>(W_hh), .h_0 = at<const Real>(h_0), .c_0 = at<const Real>(c_0),
+            .lengths = at<const int64_t>(lengths), .reset = at<const uint8_t>(reset),
+            .y = at<const Real>(y), .saved = at<const Real>(saved), .c = at<const Real>(c),
+            .dy = at<const Real>(dy), .dh_n = at<const Real>(dh_n), .dc_n = at<const Real>(dc_n),
+            .grads = at<Real>(grads), .dh_0 = at<Real>(dh_0), .dc_0 = at<Real>(dc_0), .packed = at<Real>(packed),
+        };
+        nb::gil_scoped_release released;
+        kernels.pack_back(a);
+        elman::share(B, threads, [&](int64_t begin, int64_t end) { kernels.backward(a, begin, end); });
+    });
 }
 
 }  // namespace
@@ -106,8 +145,16 @@ NB_MODULE(_native, m) {
     m.doc() = "elman's native kernels; csrc/kernels.h is their contract, elman.kernels.ops their only caller.";
     m.def("compiled", [] { return names(false); }, "Instruction sets with kernels, plainest first; the index is the isa.");
     m.def("supported", [] { return names(true); }, "Those of them that this machine can run.");
-    m.def("rnn_workspace", &rnn_workspace, "isa"_a, "dtype"_a, "I"_a, "H"_a, "Numbers that rnn_forward needs as scratch.");
-    m.def("rnn_forward", &rnn_forward, "isa"_a, "dtype"_a, "relu"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "h_0"_a, "W_ih"_a,
-          "W_hh"_a, "b_ih"_a, "b_hh"_a, "lengths"_a, "y"_a, "h_n"_a, "workspace"_a, "workspace_size"_a,
-          "RnnForward of csrc/kernels.h; 0 stands for null. Releases the GIL.");
+    m.def("use_threads_of", [](uintptr_t gomp) { elman::gomp_parallel = at<void(void (*)(void*), void*, unsigned, unsigned)>(gomp); },
+          "gomp_parallel"_a, "The address of GOMP_parallel in the libgomp that torch uses; 0: no threads.");
+    m.def("forward_workspace", &forward_workspace, "isa"_a, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a,
+          "Numbers that forward needs as scratch.");
+    m.def("backward_workspace", &backward_workspace, "isa"_a, "cell"_a, "dtype"_a, "H"_a,
+          "Numbers that backward needs as scratch.");
+    m.def("forward", &forward, "isa"_a, "cell"_a, "dtype"_a, "threads"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "h_0"_a, "c_0"_a,
+          "W_ih"_a, "W_hh"_a, "b_ih"_a, "b_hh"_a, "lengths"_a, "reset"_a, "y"_a, "h_n"_a, "c_n"_a, "saved"_a, "c"_a,
+          "packed"_a, "packed_size"_a, "Forward of csrc/kernels.h; 0 stands for null. Releases the GIL.");
+    m.def("backward", &backward, "isa"_a, "cell"_a, "dtype"_a, "threads"_a, "T"_a, "B"_a, "H"_a, "W_hh"_a, "h_0"_a, "c_0"_a,
+          "lengths"_a, "reset"_a, "y"_a, "saved"_a, "c"_a, "dy"_a, "dh_n"_a, "dc_n"_a, "grads"_a, "dh_0"_a, "dc_0"_a,
+          "packed"_a, "packed_size"_a, "Backward of csrc/kernels.h; 0 stands for null. Releases the GIL.");
 }

@@ -1,44 +1,40 @@
 // The product that all cells share: a few rows of the batch times packed weights, summed in registers.
 //
-// A weight W (rows, K) is packed into panels of `lanes` of its rows. In a panel the numbers of one k lie side by side, so
-// that the innermost loop reads them in order; rows past the last are zeros.
+// Weights are packed into panels: the `V` vectors that belong to one k lie side by side, so that the innermost loop reads
+// them in order. A tile of M rows times V vectors of sums stays in registers over the whole of k.
 #pragma once
 
 #include "simd.h"
 
 namespace elman::ELMAN_ISA {
 
-template <class Real>
-struct Gemm {
+#if ELMAN_VECTOR_BYTES == 64 || defined(__aarch64__)
+constexpr int sums_in_registers = 24;  // of 32 registers; the rest hold weights and an input
+#else
+constexpr int sums_in_registers = 12;  // of 16
+#endif
+
+// Rows of a tile whose rows have so many vectors of sums each.
+constexpr int tile_rows(int sums) { return sums_in_registers / sums; }
+
+// sum[m][first + v] += a[m, k] * panel[k, v] over k, for M rows of a that lie `stride` numbers apart.
+template <int M, int V, int first, int A, class Real>
+inline __attribute__((always_inline)) void accumulate(typename Simd<Real>::Vector (&sum)[M][A], const Real* a, int64_t stride,
+                                                      const Real* panel, int64_t K) {
     using S = Simd<Real>;
-    using Vector = typename S::Vector;
-
-    static constexpr int vectors = 2;               // in a panel
-    static constexpr int lanes = vectors * S::width;
-    static constexpr int rows = 6;                  // of the batch: 6 x 2 sums, 2 weights and 1 input fill 16 registers
-
-    static int64_t panels(int64_t n) { return (n + lanes - 1) / lanes; }
-
-    // Packs W (n, K) into panels whose k-th group of `lanes` numbers starts at to + (panel * pitch + k) * lanes.
-    static void pack(const Real* W, int64_t n, int64_t K, int64_t pitch, Real* to) {
-        for (int64_t panel = 0; panel < panels(n); ++panel)
-            for (int64_t k = 0; k < K; ++k)
-                for (int64_t lane = 0; lane < lanes; ++lane) {
-                    const int64_t row = panel * lanes + lane;
-                    to[(panel * pitch + k) * lanes + lane] = row < n ? W[row * K + k] : Real(0);
-                }
+    for (int64_t k = 0; k < K; ++k, panel += V * S::width) {
+        typename S::Vector w[V];
+        for (int v = 0; v < V; ++v) w[v] = S::load(panel + v * S::width);
+        for (int m = 0; m < M; ++m)
+            for (int v = 0; v < V; ++v) sum[m][first + v] += a[m * stride + k] * w[v];
     }
+}
 
-    // sum[m] += a[m, :] times the panel, for M rows of a (M, K) that lie `stride` numbers apart.
-    template <int M>
-    static void accumulate(Vector (&sum)[M][vectors], const Real* a, int64_t stride, const Real* panel, int64_t K) {
-        for (int64_t k = 0; k < K; ++k, panel += lanes) {
-            Vector w[vectors];
-            for (int v = 0; v < vectors; ++v) w[v] = S::load(panel + v * S::width);
-            for (int m = 0; m < M; ++m)
-                for (int v = 0; v < vectors; ++v) sum[m][v] += a[m * stride + k] * w[v];
-        }
-    }
-};
+// Calls tile.template operator()<M>(row) for the rows from `row` to `end`, M at a time, at most `Most`.
+template <int Most, class Tile>
+inline void for_tiles(int64_t row, int64_t end, const Tile& tile) {
+    for (; end - row >= Most; row += Most) tile.template operator()<Most>(row);
+    if constexpr (Most > 1) for_tiles<Most - 1>(row, end, tile);
+}
 
 }  // namespace elman::ELMAN_ISA

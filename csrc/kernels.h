@@ -1,11 +1,13 @@
 // The contract between the kernels and whoever calls them.
 //
-// Dimensions: T time steps, B sequences in the batch, I inputs, H hidden units.
+// Dimensions: T time steps, B sequences in the batch, I inputs, H hidden units, G gates of a cell.
 // Arrays are dense, row by row, in the order of their shapes; time comes first. Real is float or double.
 //
 // A kernel allocates nothing, keeps nothing, never throws, and believes its arguments: the caller has checked them. The
 // caller owns every array. "in" is only read, "out" is written whole, "scratch" holds nothing before or after. No out
-// or scratch array may overlap any other array. Results are the same bit for bit from call to call.
+// or scratch array may overlap any other array. Results are the same bit for bit from call to call, and do not depend on
+// how the batch is split: `forward` and `backward` do the sequences from `begin` to `end`, so that threads can share a
+// batch without waiting for each other. `pack` comes first, once.
 #pragma once
 
 #include <stddef.h>
@@ -13,30 +15,73 @@
 
 namespace elman {
 
-// h_t = phi(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), phi being tanh or relu.
+enum Cell { rnn_tanh, rnn_relu, lstm, gru, cells };
+
+// Blocks of H numbers that a cell keeps of each step for its backward pass, and that this gives for each step:
+//   rnn   saves nothing                          gives dL/d(h_bar)
+//   lstm  saves i f g o, squashed                gives dL/d(i_bar f_bar g_bar o_bar)
+//   gru   saves n r z, squashed, and u^n         gives dL/d(a^n, r_bar, z_bar, u^n)
+// in the letters of src/elman/kernels/reference.py, where the equations stand.
+constexpr int saved_blocks(Cell cell) { return cell == lstm || cell == gru ? 4 : 0; }
+constexpr int grad_blocks(Cell cell) { return cell == lstm || cell == gru ? 4 : 1; }
+constexpr int gates(Cell cell) { return cell == lstm ? 4 : cell == gru ? 3 : 1; }
+
 template <class Real>
-struct RnnForward {
+struct Forward {
     int64_t T, B, I, H;      // each at least 1
-    bool relu;               // relu instead of tanh
-    const Real* x;           // (T, B, I)  in
-    const Real* h_0;         // (B, H)     in; null: zeros
-    const Real* W_ih;        // (H, I)     in
-    const Real* W_hh;        // (H, H)     in
-    const Real* b_ih;        // (H)        in; null: zeros
-    const Real* b_hh;        // (H)        in; null: zeros
-    const int64_t* lengths;  // (B)        in; from 0 to T each; null: all T
-    Real* y;                 // (T, B, H)  out: h_t, and zero where t >= lengths[b]
-    Real* h_n;               // (B, H)     out: h after each sequence's last step; h_0 where there is none
-    Real* workspace;         // rnn_workspace(I, H) numbers, scratch
+    const Real* x;           // (T, B, I)    in
+    const Real* h_0;         // (B, H)       in; null: zeros
+    const Real* c_0;         // (B, H)       in; null: zeros; lstm only
+    const Real* W_ih;        // (G * H, I)   in
+    const Real* W_hh;        // (G * H, H)   in
+    const Real* b_ih;        // (G * H)      in; null: zeros
+    const Real* b_hh;        // (G * H)      in; null: zeros
+    const int64_t* lengths;  // (B)          in; from 0 to T each; null: all T
+    const uint8_t* reset;    // (T, B)       in; not 0: the state is zero before that step; null: nowhere
+    Real* y;                 // (T, B, H)    out: h_t, and zero where t >= lengths[b]
+    Real* h_n;               // (B, H)       out: h after each sequence's last step; h_0 where there is none
+    Real* c_n;               // (B, H)       out: c likewise; lstm only
+    Real* saved;             // (T, B, saved_blocks * H)  out, undefined where t >= lengths[b]; null: not wanted
+    Real* c;                 // (T, B, H)    out likewise, lstm only; null where saved is
+    Real* packed;            // forward_workspace(...) numbers, scratch; filled by pack, then only read
+};
+
+template <class Real>
+struct Backward {
+    int64_t T, B, H;         // each at least 1
+    const Real* W_hh;        // (G * H, H)   in
+    const Real* h_0;         // (B, H)       in; null: zeros
+    const Real* c_0;         // (B, H)       in; null: zeros; lstm only
+    const int64_t* lengths;  // (B)          in; null: all T
+    const uint8_t* reset;    // (T, B)       in; null: nowhere
+    const Real* y;           // (T, B, H)    in, from forward
+    const Real* saved;       // (T, B, saved_blocks * H)  in, from forward
+    const Real* c;           // (T, B, H)    in, from forward; lstm only
+    const Real* dy;          // (T, B, H)    in; null: zeros
+    const Real* dh_n;        // (B, H)       in; null: zeros
+    const Real* dc_n;        // (B, H)       in; null: zeros; lstm only
+    Real* grads;             // (T, B, grad_blocks * H)  out, zero where t >= lengths[b]
+    Real* dh_0;              // (B, H)       out
+    Real* dc_0;              // (B, H)       out; lstm only
+    Real* packed;            // backward_workspace(...) numbers, scratch; filled by pack_back, then only read
+};
+
+// One cell in one precision.
+template <class Real>
+struct Kernels {
+    size_t (*forward_workspace)(int64_t T, int64_t B, int64_t I, int64_t H);
+    size_t (*backward_workspace)(int64_t H);
+    void (*pack)(const Forward<Real>&);
+    void (*forward)(const Forward<Real>&, int64_t begin, int64_t end);
+    void (*pack_back)(const Backward<Real>&);
+    void (*backward)(const Backward<Real>&, int64_t begin, int64_t end);
 };
 
 // The kernels of one instruction set.
 struct Table {
     const char* name;
-    size_t (*rnn_workspace_f32)(int64_t I, int64_t H);
-    size_t (*rnn_workspace_f64)(int64_t I, int64_t H);
-    void (*rnn_forward_f32)(const RnnForward<float>&);
-    void (*rnn_forward_f64)(const RnnForward<double>&);
+    const Kernels<float>* f32[cells];
+    const Kernels<double>* f64[cells];
 };
 
 // The tables that were compiled, plainest instruction set first; null where index is too large.

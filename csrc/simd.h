@@ -43,6 +43,20 @@ struct Simd {
     static void store(Real* p, Vector v) { *reinterpret_cast<Unaligned*>(p) = v; }
     static Vector all(Real a) { return a - Vector{}; }
 
+    // The first `count` numbers at p, zeros behind them; and back.
+    static Vector load(const Real* p, int count) {
+        if (count >= width) return load(p);
+        Real part[width] = {};
+        for (int k = 0; k < count; ++k) part[k] = p[k];
+        return load(part);
+    }
+    static void store(Real* p, Vector v, int count) {
+        if (count >= width) return store(p, v);
+        Real part[width];
+        store(part, v);
+        for (int k = 0; k < count; ++k) p[k] = part[k];
+    }
+
     // Comparisons with NaN are false, so both let it through.
     static Vector clamp(Vector v, Real limit) {
         v = v > all(limit) ? all(limit) : v;
@@ -50,24 +64,35 @@ struct Simd {
     }
     static Vector relu(Vector v) { return v < Vector{} ? Vector{} : v; }
 
-    // exp(v) - 1 for |v| <= Bits::limit, to a few units in the last place, near zero too:
-    // v = n ln 2 + r gives 2^n (exp(r) - 1) + (2^n - 1).
-    static Vector expm1(Vector v) {
+    // exp(v) = 2^n exp(r) for |v| within a few times Bits::limit, with v = n ln 2 + r.
+    // expm1 keeps every digit near zero: 2^n (exp(r) - 1) + (2^n - 1).
+    static Vector split(Vector v, Vector& scale) {
         using B = Bits<Real>;
         const Vector shifted = v * Real(1.44269504088896340736) + B::rounder;
         const Vector n = shifted - B::rounder;
         const Vector r = (v - n * B::ln2_high) - n * B::ln2_low;
         Vector p = all(Real(1));
         for (int k = B::degree; k > 1; --k) p = p * r * (Real(1) / Real(k)) + Real(1);
-        p *= r;
-        const Vector scale = (Vector)(((Integers)shifted << B::mantissa) + B::one);
+        scale = (Vector)(((Integers)shifted << B::mantissa) + B::one);
+        return p * r;
+    }
+    static Vector expm1(Vector v) {
+        Vector scale;
+        const Vector p = split(v, scale);
         return scale * p + (scale - Real(1));
+    }
+    static Vector exp(Vector v) {
+        Vector scale;
+        const Vector p = split(v, scale);
+        return scale * p + scale;
     }
 
     static Vector tanh(Vector v) {
         const Vector e = expm1(clamp(v + v, Bits<Real>::limit));
         return e / (e + Real(2));
     }
+    // Below the clamp the true value is under 1e-36 (float) or 1e-300 (double), and what comes out is about that.
+    static Vector sigmoid(Vector v) { return Real(1) / (Real(1) + exp(clamp(-v, Real(sizeof(Real) == 4 ? 83 : 690)))); }
 };
 
 }  // namespace elman::ELMAN_ISA

@@ -1,12 +1,10 @@
-// The table of one instruction set: every kernel has its line here and in kernels.h.
+// The table of one instruction set: every cell has its line here and in kernels.h.
 #include "kernels.h"
 
 namespace elman::ELMAN_ISA {
 
-template <class Real>
-size_t rnn_workspace(int64_t I, int64_t H);
-template <class Real>
-void rnn_forward(const RnnForward<Real>&);
+extern const Kernels<float> rnn_tanh_f32, rnn_relu_f32, lstm_f32, gru_f32;
+extern const Kernels<double> rnn_tanh_f64, rnn_relu_f64, lstm_f64, gru_f64;
 
 #define ELMAN_NAME_OF(isa) #isa
 #define ELMAN_NAME(isa) ELMAN_NAME_OF(isa)
@@ -14,10 +12,8 @@ void rnn_forward(const RnnForward<Real>&);
 extern const Table table;
 const Table table = {
     .name = ELMAN_NAME(ELMAN_ISA),
-    .rnn_workspace_f32 = rnn_workspace<float>,
-    .rnn_workspace_f64 = rnn_workspace<double>,
-    .rnn_forward_f32 = rnn_forward<float>,
-    .rnn_forward_f64 = rnn_forward<double>,
+    .f32 = {&rnn_tanh_f32, &rnn_relu_f32, &lstm_f32, &gru_f32},
+    .f64 = {&rnn_tanh_f64, &rnn_relu_f64, &lstm_f64, &gru_f64},
 };
 
 }  // namespace elman::ELMAN_ISA

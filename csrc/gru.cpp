@@ -1,0 +1,49 @@
+// The gated recurrent unit over a whole sequence, forward and backward. kernels.h is the contract.
+#include "recurrence.h"
+
+namespace elman::ELMAN_ISA {
+
+// The sums are n r z u: x reaches the first three (a^n, r_bar, z_bar), h the last three (r_bar, z_bar, u^n).
+struct Gru {
+    static constexpr int unit_vectors = 1, sums = 4, x_gates = 3, h_gates = 3, grad_blocks = 4;
+    static constexpr int x_gate[] = {2, 0, 1}, h_gate[] = {0, 1, 2};  // of r z n
+    static constexpr bool has_c = false;
+
+    template <class Real, int U>
+    static void step(const Forward<Real>& a, int64_t t, int64_t b, int64_t unit, const typename Simd<Real>::Vector* sum,
+                     const Real* h_before, bool) {
+        using S = Simd<Real>;
+        const int64_t row = t * a.B + b, H = a.H;
+        const auto r = S::sigmoid(sum[1 * U]), z = S::sigmoid(sum[2 * U]), u = sum[3 * U];
+        const auto n = S::tanh(sum[0 * U] + r * u);
+        put(a.y + row * H, (Real(1) - z) * n + z * get(h_before, unit, H), unit, H);
+        if (!a.saved) return;
+        Real* saved = a.saved + row * 4 * H;
+        put(saved, n, unit, H);
+        put(saved + H, r, unit, H);
+        put(saved + 2 * H, z, unit, H);
+        put(saved + 3 * H, u, unit, H);
+    }
+
+    template <class Real>
+    static void back(const Backward<Real>& a, int64_t t, int64_t b, int64_t unit, const Real* h_before, const Real*) {
+        const int64_t row = t * a.B + b, H = a.H;
+        const Real* saved = a.saved + row * 4 * H;
+        const auto n = get(saved, unit, H), r = get(saved + H, unit, H), z = get(saved + 2 * H, unit, H);
+        const auto u = get(saved + 3 * H, unit, H);
+        auto dh = get(a.dh_0 + b * H, unit, H);
+        if (a.dy) dh += get(a.dy + row * H, unit, H);
+        const auto dn = dh * (Real(1) - z) * (Real(1) - n * n);
+        Real* grads = a.grads + row * 4 * H;
+        put(grads, dn, unit, H);
+        put(grads + H, dn * u * r * (Real(1) - r), unit, H);
+        put(grads + 2 * H, dh * (get(h_before, unit, H) - n) * z * (Real(1) - z), unit, H);
+        put(grads + 3 * H, dn * r, unit, H);
+        put(a.dh_0 + b * H, dh * z, unit, H);
+    }
+};
+
+extern const Kernels<float> gru_f32 = Recurrence<float, Gru>::kernels;
+extern const Kernels<double> gru_f64 = Recurrence<double, Gru>::kernels;
+
+}  // namespace elman::ELMAN_ISA

@@ -1,0 +1,32 @@
+// Threads: torch's own, never a second set. Two OpenMP libraries in one process wait for each other's spinning threads.
+#pragma once
+
+#include <stdint.h>
+
+#include <atomic>
+
+namespace elman {
+
+// GOMP_parallel of the libgomp that torch has loaded; null: everything runs on the calling thread.
+using GompParallel = void (*)(void (*)(void*), void*, unsigned threads, unsigned flags);
+extern GompParallel gomp_parallel;
+
+// Calls work(begin, end) for `parts` even slices of 0 .. n, on as many threads at the most.
+template <class Work>
+void share(int64_t n, int64_t parts, const Work& work) {
+    parts = parts < n ? parts : n;
+    if (parts <= 1 || !gomp_parallel) return work(int64_t(0), n);
+    struct Shared {
+        const Work& work;
+        int64_t n, parts;
+        std::atomic<int64_t> next{0};
+    } shared{work, n, parts};
+    gomp_parallel(
+        [](void* data) {
+            auto& s = *static_cast<Shared*>(data);
+            for (int64_t k; (k = s.next.fetch_add(1)) < s.parts;) s.work(k * s.n / s.parts, (k + 1) * s.n / s.parts);
+        },
+        &shared, unsigned(parts), 0);
+}
+
+}  // namespace elman
