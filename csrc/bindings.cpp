@@ -114,27 +114,25 @@ void forward(size_t isa, int cell, int dtype, int threads, int64_t T, int64_t B,
     });
 }
 
-void backward(size_t isa, int cell, int dtype, int threads, int64_t T, int64_t B, int64_t H, uintptr_t W_hh, uintptr_t h_0,
-              uintptr_t c_0, uintptr_t lengths, uintptr_t reset, uintptr_t y, uintptr_t saved, uintptr_t c, uintptr_t dy,
-              uintptr_t dh_n, uintptr_t dc_n, uintptr_t grads, uintptr_t dh_0, uintptr_t dc_0, uintptr_t packed,
-              size_t packed_size) {
+void backward(size_t isa, int cell, int dtype, int threads, bool pack, int64_t t_0, int64_t T, int64_t B, int64_t H,
+              uintptr_t W_hh, uintptr_t h_0, uintptr_t c_0, uintptr_t lengths, uintptr_t reset, uintptr_t y, uintptr_t saved,
+              uintptr_t c, uintptr_t dy, uintptr_t grads, uintptr_t dh, uintptr_t dc, uintptr_t packed, size_t packed_size) {
     check(cell, dtype, T, B, 1, H);
     check_packed(backward_workspace(isa, cell, dtype, H), packed_size);
-    check_lengths(at<const int64_t>(lengths), T, B);
-    need({{"W_hh", W_hh}, {"y", y}, {"grads", grads}, {"dh_0", dh_0}, {"packed", packed}});
+    need({{"W_hh", W_hh}, {"y", y}, {"grads", grads}, {"dh", dh}, {"packed", packed}});
     if (elman::saved_blocks(elman::Cell(cell))) need({{"saved", saved}});
-    if (cell == elman::lstm) need({{"c", c}, {"dc_0", dc_0}});
+    if (cell == elman::lstm) need({{"c", c}, {"dc", dc}});
     with(isa, cell, dtype, [&]<class Real>(const elman::Kernels<Real>& kernels) {
         const elman::Backward<Real> a{
-            .T = T, .B = B, .H = H,
+            .t_0 = t_0, .T = T, .B = B, .H = H,
             .W_hh = at<const Real>(W_hh), .h_0 = at<const Real>(h_0), .c_0 = at<const Real>(c_0),
             .lengths = at<const int64_t>(lengths), .reset = at<const uint8_t>(reset),
             .y = at<const Real>(y), .saved = at<const Real>(saved), .c = at<const Real>(c),
-            .dy = at<const Real>(dy), .dh_n = at<const Real>(dh_n), .dc_n = at<const Real>(dc_n),
-            .grads = at<Real>(grads), .dh_0 = at<Real>(dh_0), .dc_0 = at<Real>(dc_0), .packed = at<Real>(packed),
+            .dy = at<const Real>(dy), .grads = at<Real>(grads), .dh = at<Real>(dh), .dc = at<Real>(dc),
+            .packed = at<Real>(packed),
         };
         nb::gil_scoped_release released;
-        kernels.pack_back(a);
+        if (pack) kernels.pack_back(a);
         elman::share(B, threads, [&](int64_t begin, int64_t end) { kernels.backward(a, begin, end); });
     });
 }
@@ -154,7 +152,8 @@ NB_MODULE(_native, m) {
     m.def("forward", &forward, "isa"_a, "cell"_a, "dtype"_a, "threads"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "h_0"_a, "c_0"_a,
           "W_ih"_a, "W_hh"_a, "b_ih"_a, "b_hh"_a, "lengths"_a, "reset"_a, "y"_a, "h_n"_a, "c_n"_a, "saved"_a, "c"_a,
           "packed"_a, "packed_size"_a, "Forward of csrc/kernels.h; 0 stands for null. Releases the GIL.");
-    m.def("backward", &backward, "isa"_a, "cell"_a, "dtype"_a, "threads"_a, "T"_a, "B"_a, "H"_a, "W_hh"_a, "h_0"_a, "c_0"_a,
-          "lengths"_a, "reset"_a, "y"_a, "saved"_a, "c"_a, "dy"_a, "dh_n"_a, "dc_n"_a, "grads"_a, "dh_0"_a, "dc_0"_a,
-          "packed"_a, "packed_size"_a, "Backward of csrc/kernels.h; 0 stands for null. Releases the GIL.");
+    m.def("backward", &backward, "isa"_a, "cell"_a, "dtype"_a, "threads"_a, "pack"_a, "t_0"_a, "T"_a, "B"_a, "H"_a,
+          "W_hh"_a, "h_0"_a, "c_0"_a, "lengths"_a, "reset"_a, "y"_a, "saved"_a, "c"_a, "dy"_a, "grads"_a, "dh"_a, "dc"_a,
+          "packed"_a, "packed_size"_a,
+          "Backward of csrc/kernels.h; 0 stands for null; pack where W_hh has not been packed yet. Releases the GIL.");
 }

@@ -37,4 +37,20 @@ inline void for_tiles(int64_t row, int64_t end, const Tile& tile) {
     if constexpr (Most > 1) for_tiles<Most - 1>(row, end, tile);
 }
 
+// Weights that fill the second-level cache are fetched into it a panel ahead, a part with each tile, so that no tile waits
+// for the next level.
+struct Fetch {
+    const void* panel;
+    int64_t numbers, begin, end, panels;
+
+    template <int M, class Real>
+    void rows(int64_t row) const {
+        const int64_t bytes = numbers * int64_t(sizeof(Real));
+        if (bytes * panels < 512 * 1024) return;
+        const char* from = static_cast<const char*>(panel);
+        const int64_t last = bytes * (row + M - begin) / (end - begin);
+        for (int64_t at = bytes * (row - begin) / (end - begin) & ~int64_t(63); at < last; at += 64) __builtin_prefetch(from + at, 0, 2);
+    }
+};
+
 }  // namespace elman::ELMAN_ISA

@@ -31,7 +31,7 @@ struct Gru {
         const Real* saved = a.saved + row * 4 * H;
         const auto n = get(saved, unit, H), r = get(saved + H, unit, H), z = get(saved + 2 * H, unit, H);
         const auto u = get(saved + 3 * H, unit, H);
-        auto dh = get(a.dh_0 + b * H, unit, H);
+        auto dh = get(a.dh + b * H, unit, H);
         if (a.dy) dh += get(a.dy + row * H, unit, H);
         const auto dn = dh * (Real(1) - z) * (Real(1) - n * n);
         Real* grads = a.grads + row * 4 * H;
@@ -39,7 +39,7 @@ struct Gru {
         put(grads + H, dn * u * r * (Real(1) - r), unit, H);
         put(grads + 2 * H, dh * (get(h_before, unit, H) - n) * z * (Real(1) - z), unit, H);
         put(grads + 3 * H, dn * r, unit, H);
-        put(a.dh_0 + b * H, dh * z, unit, H);
+        put(a.dh + b * H, dh * z, unit, H);
     }
 };
 

@@ -46,9 +46,11 @@ struct Forward {
     Real* packed;            // forward_workspace(...) numbers, scratch; filled by pack, then only read
 };
 
+// Backward goes through a part of the sequence at a time, the last one first: T steps, of which the first is step t_0 of
+// the whole. x, y, ... and their like begin with that step; h_0 and c_0 are the state before it.
 template <class Real>
 struct Backward {
-    int64_t T, B, H;         // each at least 1
+    int64_t t_0, T, B, H;    // t_0 at least 0, the others at least 1
     const Real* W_hh;        // (G * H, H)   in
     const Real* h_0;         // (B, H)       in; null: zeros
     const Real* c_0;         // (B, H)       in; null: zeros; lstm only
@@ -58,11 +60,9 @@ struct Backward {
     const Real* saved;       // (T, B, saved_blocks * H)  in, from forward
     const Real* c;           // (T, B, H)    in, from forward; lstm only
     const Real* dy;          // (T, B, H)    in; null: zeros
-    const Real* dh_n;        // (B, H)       in; null: zeros
-    const Real* dc_n;        // (B, H)       in; null: zeros; lstm only
-    Real* grads;             // (T, B, grad_blocks * H)  out, zero where t >= lengths[b]
-    Real* dh_0;              // (B, H)       out
-    Real* dc_0;              // (B, H)       out; lstm only
+    Real* grads;             // (T, B, grad_blocks * H)  out, zero where t_0 + t >= lengths[b]
+    Real* dh;                // (B, H)       in: dL/dh after the last step, dy apart; out: before the first
+    Real* dc;                // (B, H)       likewise; lstm only
     Real* packed;            // backward_workspace(...) numbers, scratch; filled by pack_back, then only read
 };
 
@@ -77,11 +77,50 @@ struct Kernels {
     void (*backward)(const Backward<Real>&, int64_t begin, int64_t end);
 };
 
+// The diagonal recurrence h_t = a_t h_{t-1} + b_t. Every unit is on its own, so `begin` and `end` are units here, all
+// sequences of the batch. Where numbers are complex, each is two of Real, its real part first, and H counts both.
+template <class Real>
+struct Scan {
+    int64_t T, B, H;             // each at least 1
+    const Real* a;               // (H) at a + t * a_step + b * a_row  in
+    int64_t a_step, a_row;       // 0 where all steps, or all sequences, have the same a
+    const Real* b;               // (T, B, H)    in
+    const Real* h_0;             // (B, H)       in; null: zeros
+    const int64_t* lengths;      // (B)          in; null: all T
+    const uint8_t* reset;        // (T, B)       in; null: nowhere
+    Real* h;                     // (T, B, H)    out: h_t, and zero where t >= lengths[b]
+    Real* h_n;                   // (B, H)       out: h after each sequence's last step; h_0 where there is none
+};
+
+template <class Real>
+struct ScanBackward {
+    int64_t T, B, H;             // each at least 1
+    const Real* a;               // as in Scan
+    int64_t a_step, a_row;
+    const Real* h;               // (T, B, H)    in, from forward
+    const Real* h_0;             // (B, H)       in; null: zeros
+    const int64_t* lengths;      // (B)          in; null: all T
+    const uint8_t* reset;        // (T, B)       in; null: nowhere
+    const Real* dh;              // (T, B, H)    in; null: zeros
+    const Real* dh_n;            // (B, H)       in; null: zeros
+    Real* da;                    // (T, B, H), or (H), the sum, where a_step and a_row are 0; out; null: not wanted
+    Real* db;                    // (T, B, H)    out, zero where t >= lengths[b]
+    Real* dh_0;                  // (B, H)       out
+};
+
+template <class Real>
+struct ScanKernels {
+    void (*forward)(const Scan<Real>&, int64_t begin, int64_t end);
+    void (*backward)(const ScanBackward<Real>&, int64_t begin, int64_t end);
+};
+
 // The kernels of one instruction set.
 struct Table {
     const char* name;
     const Kernels<float>* f32[cells];
     const Kernels<double>* f64[cells];
+    const ScanKernels<float>* scan_f32[2];  // of real numbers, of complex ones
+    const ScanKernels<double>* scan_f64[2];
 };
 
 // The tables that were compiled, plainest instruction set first; null where index is too large.

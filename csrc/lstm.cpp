@@ -37,16 +37,16 @@ struct Lstm {
         const Real* saved = a.saved + row * 4 * H;
         const auto i = get(saved, unit, H), f = get(saved + H, unit, H), g = get(saved + 2 * H, unit, H);
         const auto o = get(saved + 3 * H, unit, H), tanh_c = S::tanh(get(a.c + row * H, unit, H));
-        auto dh = get(a.dh_0 + b * H, unit, H);
+        auto dh = get(a.dh + b * H, unit, H);
         if (a.dy) dh += get(a.dy + row * H, unit, H);
-        const auto dc = get(a.dc_0 + b * H, unit, H) + dh * o * (Real(1) - tanh_c * tanh_c);
+        const auto dc = get(a.dc + b * H, unit, H) + dh * o * (Real(1) - tanh_c * tanh_c);
         Real* grads = a.grads + row * 4 * H;
         put(grads, dc * g * i * (Real(1) - i), unit, H);
         put(grads + H, dc * get(c_before, unit, H) * f * (Real(1) - f), unit, H);
         put(grads + 2 * H, dc * i * (Real(1) - g * g), unit, H);
         put(grads + 3 * H, dh * tanh_c * o * (Real(1) - o), unit, H);
-        put(a.dc_0 + b * H, dc * f, unit, H);
-        put(a.dh_0 + b * H, typename S::Vector{}, unit, H);
+        put(a.dc + b * H, dc * f, unit, H);
+        put(a.dh + b * H, typename S::Vector{}, unit, H);
     }
 };
 

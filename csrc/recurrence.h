@@ -75,8 +75,14 @@ struct Recurrence {
         Real* sums = ahead(a.T, a.B) ? a.packed + panels(a.H) * pitch(a.I, a.H) : nullptr;
         if (sums) input_sums(a, begin, end, sums);
         for (int64_t t = 0; t < a.T; ++t) {
-            for (int64_t panel = 0; panel < panels(a.H); ++panel)
-                for_tiles<rows>(begin, end, [&]<int M>(int64_t b) { tile<M>(a, sums, t, panel, b); });
+            for (int64_t panel = 0; panel < panels(a.H); ++panel) {
+                const int64_t next = panel + 1 < panels(a.H) ? panel + 1 : 0;
+                const Fetch fetch{a.packed + next * pitch(a.I, a.H), pitch(a.I, a.H), begin, end, panels(a.H)};
+                for_tiles<rows>(begin, end, [&]<int M>(int64_t b) {
+                    fetch.template rows<M, Real>(b);
+                    tile<M>(a, sums, t, panel, b);
+                });
+            }
             for (int64_t b = begin; b < end; ++b) {
                 Real* y = a.y + (t * a.B + b) * a.H;
                 if (!active<Real>(a.lengths, t, b)) fill<Real>(y, nullptr, a.H);
@@ -170,14 +176,10 @@ struct Recurrence {
 
     static void backward(const Backward<Real>& a, int64_t begin, int64_t end) {
         const int64_t row = Cell::grad_blocks * a.H, h_part = (Cell::grad_blocks - Cell::h_gates) * a.H;
-        for (int64_t b = begin; b < end; ++b) {
-            fill(a.dh_0 + b * a.H, a.dh_n ? a.dh_n + b * a.H : nullptr, a.H);
-            if (Cell::has_c) fill(a.dc_0 + b * a.H, a.dc_n ? a.dc_n + b * a.H : nullptr, a.H);
-        }
         for (int64_t t = a.T - 1; t >= 0; --t) {
             bool any = false;
             for (int64_t b = begin; b < end; ++b) {
-                if (!active<Real>(a.lengths, t, b)) {
+                if (!active<Real>(a.lengths, a.t_0 + t, b)) {
                     fill<Real>(a.grads + (t * a.B + b) * row, nullptr, row);
                     continue;
                 }
@@ -189,10 +191,13 @@ struct Recurrence {
                 for (int64_t unit = 0; unit < a.H; unit += S::width) Cell::template back<Real>(a, t, b, unit, h, c);
             }
             if (!any) continue;
-            for (int64_t panel = 0; panel < back_panels(a.H); ++panel)
+            for (int64_t panel = 0; panel < back_panels(a.H); ++panel) {
+                const int64_t next = panel + 1 < back_panels(a.H) ? panel + 1 : 0;
+                const Fetch fetch{a.packed + next * back_pitch(a.H), back_pitch(a.H), begin, end, back_panels(a.H)};
                 for_tiles<tile_rows(BV)>(begin, end, [&]<int M>(int64_t b) {
+                    fetch.template rows<M, Real>(b);
                     const int64_t first = panel * columns;
-                    Real* dh = a.dh_0 + b * a.H + first;
+                    Real* dh = a.dh + b * a.H + first;
                     Vector sum[M][BV];
                     for (int m = 0; m < M; ++m)
                         for (int v = 0; v < BV; ++v)
@@ -203,11 +208,12 @@ struct Recurrence {
                         for (int v = 0; v < BV; ++v)
                             S::store(dh + m * a.H + v * S::width, sum[m][v], int(left(a.H, first + v * S::width)));
                 });
+            }
             if (a.reset)
                 for (int64_t b = begin; b < end; ++b)
-                    if (a.reset[t * a.B + b] && active<Real>(a.lengths, t, b)) {
-                        fill<Real>(a.dh_0 + b * a.H, nullptr, a.H);
-                        if (Cell::has_c) fill<Real>(a.dc_0 + b * a.H, nullptr, a.H);
+                    if (a.reset[t * a.B + b] && active<Real>(a.lengths, a.t_0 + t, b)) {
+                        fill<Real>(a.dh + b * a.H, nullptr, a.H);
+                        if (Cell::has_c) fill<Real>(a.dc + b * a.H, nullptr, a.H);
                     }
         }
     }

@@ -22,11 +22,11 @@ struct Rnn {
         using S = Simd<Real>;
         const int64_t row = t * a.B + b, H = a.H;
         const auto h = get(a.y + row * H, unit, H);
-        auto dh = get(a.dh_0 + b * H, unit, H);
+        auto dh = get(a.dh + b * H, unit, H);
         if (a.dy) dh += get(a.dy + row * H, unit, H);
         const auto slope = relu ? (h > typename S::Vector{} ? S::all(1) : typename S::Vector{}) : Real(1) - h * h;
         put(a.grads + row * H, dh * slope, unit, H);
-        put(a.dh_0 + b * H, typename S::Vector{}, unit, H);
+        put(a.dh + b * H, typename S::Vector{}, unit, H);
     }
 };
 

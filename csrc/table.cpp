@@ -5,6 +5,8 @@ namespace elman::ELMAN_ISA {
 
 extern const Kernels<float> rnn_tanh_f32, rnn_relu_f32, lstm_f32, gru_f32;
 extern const Kernels<double> rnn_tanh_f64, rnn_relu_f64, lstm_f64, gru_f64;
+extern const ScanKernels<float> scan_f32, scan_c64;
+extern const ScanKernels<double> scan_f64, scan_c128;
 
 #define ELMAN_NAME_OF(isa) #isa
 #define ELMAN_NAME(isa) ELMAN_NAME_OF(isa)
@@ -14,6 +16,8 @@ const Table table = {
     .name = ELMAN_NAME(ELMAN_ISA),
     .f32 = {&rnn_tanh_f32, &rnn_relu_f32, &lstm_f32, &gru_f32},
     .f64 = {&rnn_tanh_f64, &rnn_relu_f64, &lstm_f64, &gru_f64},
+    .scan_f32 = {&scan_f32, &scan_c64},
+    .scan_f64 = {&scan_f64, &scan_c128},
 };
 
 }  // namespace elman::ELMAN_ISA

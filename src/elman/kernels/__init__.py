@@ -2,7 +2,7 @@
 
 This is the one door. Behind it stand three implementations of the same contract, written down in `reference.py`:
 
-- `native`: elman's own C++ kernels, for what they cover so far;
+- `native`: elman's own C++ kernels, on the CPU;
 - `torch`: torch's own fused functions, on any device;
 - `reference`: plain PyTorch loops, for everything else (transforms such as vmap and jvp, torch.compile, ...).
 
@@ -14,8 +14,8 @@ The first that can run the arguments at hand is taken, and `explain` says which 
 >>> y, (h, c) = lstm(x, None, W_ih, W_hh)
 >>> y.shape, h.shape, c.shape
 (torch.Size([100, 8, 32]), torch.Size([8, 32]), torch.Size([8, 32]))
->>> explain("lstm", x, None, W_ih, W_hh)
-"lstm runs on torch's own implementation: there is no native lstm yet."
+>>> explain("lstm", x, None, W_ih, W_hh)  # doctest: +ELLIPSIS
+"lstm runs on the native kernels: they cover this call (...)."
 """
 
 import os
@@ -27,7 +27,7 @@ from torch.autograd import forward_ad
 
 from . import fused, ops, reference
 from .checks import check_shapes
-from .ops import NativeStatus, native_status
+from .native import NativeStatus, native_status
 from .reference import gru_step, lstm_step, rnn_step
 
 __all__ = [
@@ -145,11 +145,11 @@ def _choose(
             return name, "; ".join(reasons) or "ELMAN_KERNEL forces it"
         obstacle = transformed
         if name == "native":
-            obstacle = obstacle or ops.obstacle(cell, tensors)
+            obstacle = obstacle or ops.obstacle(tensors, projected=len(weights) > 4 and weights[4] is not None)
         else:
             obstacle = obstacle or fused.obstacle(x.shape[1], lengths)
         if obstacle is None:
-            return name, "; ".join(reasons) or ("ELMAN_KERNEL forces it" if forced else ops.covers(cell))
+            return name, "; ".join(reasons) or ("ELMAN_KERNEL forces it" if forced else ops.covers())
         if obstacle not in reasons:
             reasons.append(obstacle)
     raise RuntimeError(

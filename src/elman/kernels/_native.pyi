@@ -10,8 +10,21 @@ def compiled() -> list[str]:
 def supported() -> list[str]:
     """Those of them that this machine can run."""
 
-def rnn_workspace(isa: int, dtype: int, I: int, H: int) -> int:
-    """Numbers that rnn_forward needs as scratch."""
+def use_threads_of(gomp_parallel: int) -> None:
+    """
+    The address of GOMP_parallel in the libgomp that torch uses; 0: no threads.
+    """
 
-def rnn_forward(isa: int, dtype: int, relu: bool, T: int, B: int, I: int, H: int, x: int, h_0: int, W_ih: int, W_hh: int, b_ih: int, b_hh: int, lengths: int, y: int, h_n: int, workspace: int, workspace_size: int) -> None:
-    """RnnForward of csrc/kernels.h; 0 stands for null. Releases the GIL."""
+def forward_workspace(isa: int, cell: int, dtype: int, T: int, B: int, I: int, H: int) -> int:
+    """Numbers that forward needs as scratch."""
+
+def backward_workspace(isa: int, cell: int, dtype: int, H: int) -> int:
+    """Numbers that backward needs as scratch."""
+
+def forward(isa: int, cell: int, dtype: int, threads: int, T: int, B: int, I: int, H: int, x: int, h_0: int, c_0: int, W_ih: int, W_hh: int, b_ih: int, b_hh: int, lengths: int, reset: int, y: int, h_n: int, c_n: int, saved: int, c: int, packed: int, packed_size: int) -> None:
+    """Forward of csrc/kernels.h; 0 stands for null. Releases the GIL."""
+
+def backward(isa: int, cell: int, dtype: int, threads: int, pack: bool, t_0: int, T: int, B: int, H: int, W_hh: int, h_0: int, c_0: int, lengths: int, reset: int, y: int, saved: int, c: int, dy: int, grads: int, dh: int, dc: int, packed: int, packed_size: int) -> None:
+    """
+    Backward of csrc/kernels.h; 0 stands for null; pack where W_hh has not been packed yet. Releases the GIL.
+    """

@@ -1,75 +1,27 @@
-"""The native kernels as functions on tensors, with first derivatives: `rnn`, `lstm` and `gru` as in `reference.py`."""
+"""The native recurrences behind the contract of `reference.py`, and as torch.library ops.
 
-import os
+Eager calls go through a plain autograd Function, which costs least; torch.compile and torch.export see the ops
+`elman::recurrence` and `elman::recurrence_backward`. Both run the same code, in `recurrence.py`.
+"""
+
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
-from .checks import check_shapes
-
-WHY_NOT: str | None = None
-try:
-    import elman.kernels._native as _native  # not "from . import": its error would talk of circular imports
-except ModuleNotFoundError:
-    WHY_NOT = (
-        "the native kernels were not built: a working C++20 compiler or Python's headers were missing when elman was "
-        "installed (pip's -v shows what went wrong)"
-    )
-except ImportError as error:
-    WHY_NOT = f"the native kernels were built but can't be loaded ({error})"
-
-CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru")  # in the order of csrc/kernels.h, as these are:
-DTYPES = (torch.float32, torch.float64)
-SAVED = {"rnn_tanh": 0, "rnn_relu": 0, "lstm": 4, "gru": 4}
-GRADS = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 4}
-WORTH_A_THREAD = 1_000_000  # multiplications; below that waking a thread costs more than it does
+from . import native, recurrence, reference
+from .native import DTYPES, WHY_NOT, chosen_isa
+from .recurrence import Maybe
 
 
-@dataclass(frozen=True)
-class NativeStatus:
-    """What is known about the native kernels on this machine."""
-
-    built: bool
-    why_not: str | None
-    compiled: tuple[str, ...]
-    """Instruction sets for which the kernels were compiled, plainest first."""
-    supported: tuple[str, ...]
-    """Those of them that this machine can run."""
-    isa: str | None
-    """The one that is used."""
-
-
-def native_status() -> NativeStatus:
-    """What `elman doctor` tells about the native kernels. Raises where ELMAN_ISA names what can't be had."""
-    if WHY_NOT:
-        return NativeStatus(False, WHY_NOT, (), (), None)
-    return NativeStatus(True, None, tuple(_native.compiled()), tuple(_native.supported()), chosen_isa())
-
-
-@cache
-def chosen_isa() -> str:
-    """The instruction set in use: the best one that this machine can run, or what ELMAN_ISA says."""
-    compiled, supported = _native.compiled(), _native.supported()
-    forced = os.environ.get("ELMAN_ISA", "")
-    if not forced:
-        return supported[-1]
-    if forced not in compiled:
-        raise ValueError(f"ELMAN_ISA: expected one of {', '.join(compiled)}; found {forced!r}")
-    if forced not in supported:
-        raise RuntimeError(f"ELMAN_ISA={forced}, but this machine can run only {', '.join(supported)}")
-    return forced
-
-
-def covers(cell: str) -> str:
+def covers() -> str:
     return f"they cover this call ({chosen_isa()})"
 
 
-def obstacle(cell: str, tensors: Iterable[Tensor]) -> str | None:
-    """Why the native kernels can't run the cell on these tensors, or None if they can."""
+def obstacle(tensors: Iterable[Tensor], *, projected: bool = False) -> str | None:
+    """Why the native kernels can't run on these tensors, or None if they can."""
     if WHY_NOT:
         return WHY_NOT
     x, *others = tensors
@@ -77,6 +29,8 @@ def obstacle(cell: str, tensors: Iterable[Tensor]) -> str | None:
         return "the native kernels work on the CPU only"
     if x.dtype not in DTYPES or any(t.dtype != x.dtype for t in others):
         return "the native kernels take float32 or float64, all alike"
+    if projected:
+        return "the native kernels have no projection (proj_size)"
     if torch.is_autocast_enabled("cpu"):
         return "autocast is active"
     if any(t.layout != torch.strided or t.is_neg() for t in (x, *others)):
@@ -109,7 +63,7 @@ def lstm(
     W_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
-    W_hr: Tensor | None = None,
+    W_hr: None = None,
     *,
     lengths: Tensor | None = None,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -132,103 +86,60 @@ def gru(
     return y, h
 
 
-def _run(cell, x, h, c, W_ih, W_hh, b_ih, b_hh, lengths, reset=None, isa=None):
-    lengths = None if lengths is None else lengths.to("cpu", torch.int64).contiguous()
-    return Recurrence.apply(cell, x, h, c, W_ih, W_hh, b_ih, b_hh, lengths, reset, isa)
-
-
-def _threads(work: int) -> int:
-    return min(torch.get_num_threads(), max(1, work // WORTH_A_THREAD))
+def _run(
+    cell: str, x: Tensor, h: Maybe, c: Maybe, W_ih: Tensor, W_hh: Tensor, b_ih: Maybe, b_hh: Maybe, lengths: Maybe,
+    reset: Maybe = None, isa: str | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    lengths = None if lengths is None else lengths.to("cpu", torch.int64)
+    arguments = (cell, x, h, c, W_ih, W_hh, b_ih, b_hh, lengths, reset)
+    keep = torch.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in arguments)
+    if keep:
+        return Recurrence.apply(*arguments, isa)
+    return recurrence.forward(*arguments, False, isa)[:3]
 
 
 class Recurrence(torch.autograd.Function):
+    """The recurrence for eager calls that need a gradient."""
+
     @staticmethod
-    def forward(ctx, cell, x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, lengths, reset, isa):
-        T, B, I = x.shape
-        H = W_hh.shape[1]
-        index, number, dtype = _isa(isa), CELLS.index(cell), DTYPES.index(x.dtype)
-        x, W_ih, W_hh = x.contiguous(), W_ih.contiguous(), W_hh.contiguous()
-        h_0, c_0, b_ih, b_hh = (None if t is None else t.contiguous() for t in (h_0, c_0, b_ih, b_hh))
-        y, h_n = x.new_empty(T, B, H), x.new_empty(B, H)
-        c_n = x.new_empty(B, H) if cell == "lstm" else None
-        wanted = any(ctx.needs_input_grad)
-        saved = x.new_empty(T, B, SAVED[cell] * H) if wanted and SAVED[cell] else None
-        c = x.new_empty(T, B, H) if wanted and cell == "lstm" else None
-        packed = x.new_empty(_native.forward_workspace(index, number, dtype, T, B, I, H))
-        _native.forward(
-            index, number, dtype, _threads(T * B * H * (I + H) * 2), T, B, I, H,
-            x.data_ptr(), _address(h_0), _address(c_0), W_ih.data_ptr(), W_hh.data_ptr(), _address(b_ih), _address(b_hh),
-            _address(lengths), _address(reset), y.data_ptr(), h_n.data_ptr(), _address(c_n), _address(saved), _address(c),
-            packed.data_ptr(), packed.numel(),
-        )  # fmt: skip
-        if wanted:
-            ctx.cell, ctx.isa = cell, index
-            ctx.set_materialize_grads(False)
-            ctx.save_for_backward(x, h_0, c_0, W_ih, W_hh, lengths, reset, y, saved, c)
-            ctx.biased = b_ih is not None
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+        *given, ctx.isa = arguments
+        y, h_n, c_n, saved, c = recurrence.forward(*given, True, ctx.isa)
+        ctx.cell = given[0]
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*(() if ctx.cell == "lstm" else (c_n,)))
+        ctx.save_for_backward(*given[1:], y, saved, c)
         return y, h_n, c_n
 
     @staticmethod
-    def backward(ctx, dy, dh_n, dc_n):
-        x, h_0, c_0, W_ih, W_hh, lengths, reset, y, saved, c = ctx.saved_tensors
-        cell = ctx.cell
-        T, B, I = x.shape
-        H = W_hh.shape[1]
-        dy, dh_n, dc_n = (None if t is None else t.contiguous() for t in (dy, dh_n, dc_n))
-        number, dtype = CELLS.index(cell), DTYPES.index(x.dtype)
-        grads, dh_0 = x.new_empty(T, B, GRADS[cell] * H), x.new_empty(B, H)
-        dc_0 = x.new_empty(B, H) if cell == "lstm" else None
-        packed = x.new_empty(_native.backward_workspace(ctx.isa, number, dtype, H))
-        _native.backward(
-            ctx.isa, number, dtype, _threads(T * B * H * H * 2), T, B, H,
-            W_hh.data_ptr(), _address(h_0), _address(c_0), _address(lengths), _address(reset), y.data_ptr(),
-            _address(saved), _address(c), _address(dy), _address(dh_n), _address(dc_n), grads.data_ptr(), dh_0.data_ptr(),
-            _address(dc_0), packed.data_ptr(), packed.numel(),
-        )  # fmt: skip
-        flat, X = grads.view(T * B, -1), x.view(T * B, I)
-        if lengths is not None:
-            valid = torch.arange(T)[:, None] < lengths
-            X = (x * valid[..., None]).nan_to_num() .view(T*B, I) if False else x.masked_fill(~valid[..., None], 0).view(T * B, I)
-        to_x, to_h = (flat[:, : 3 * H], flat[:, H:]) if cell == "gru" else (flat, flat)
-        dx = dW_ih = dW_hh = db_ih = db_hh = None
-        if cell == "gru":
-            n, rz = flat[:, :H], flat[:, H : 3 * H]
-            if ctx.needs_input_grad[1]:
-                dx = torch.mm(rz, W_ih[: 2 * H]).addmm_(n, W_ih[2 * H :]).view_as(x)
-            dW_ih = torch.empty_like(W_ih)
-            torch.mm(rz.t(), X, out=dW_ih[: 2 * H])
-            torch.mm(n.t(), X, out=dW_ih[2 * H :])
+    def backward(ctx: Any, *dys: Maybe) -> tuple[Maybe, ...]:
+        *given, y, saved, c = ctx.saved_tensors
+        need = ctx.needs_input_grad[1:8]
+        if torch.is_grad_enabled():  # create_graph: the kernels' own gradients have no derivatives
+            grads = _through_the_reference(ctx.cell, given, dys, need)
         else:
-            if ctx.needs_input_grad[1]:
-                dx = torch.mm(flat, W_ih).view_as(x)
-            dW_ih = torch.mm(flat.t(), X)
-        before = y[:-1].reshape(-1, H)
-        dW_hh = torch.mm(to_h[B:].t(), before)
-        if h_0 is not None:
-            dW_hh.addmm_(to_h[:B].t(), h_0)
-        if ctx.biased:
-            db = flat.sum(0)
-            db_ih = torch.cat([db[H : 3 * H], db[:H]]) if cell == "gru" else db
-            db_hh = db[H:] if cell == "gru" else db
-        return None, dx, dh_0 if h_0 is not None else None, dc_0 if c_0 is not None else None, dW_ih, dW_hh, db_ih, db_hh, None, None, None
+            x, h_0, c_0, W_ih, W_hh, b_ih, _, lengths, reset = given
+            grads = recurrence.backward(
+                ctx.cell, x, h_0, c_0, W_ih, W_hh, b_ih is not None, lengths, reset, y, saved, c, *dys, need[0], ctx.isa
+            )
+        return None, *(g if wanted else None for g, wanted in zip(grads, need, strict=True)), None, None, None
 
 
-def _isa(isa: str | None) -> int:
-    return _native.compiled().index(isa or chosen_isa())
-
-
-def _address(t: Tensor | None) -> int:
-    return 0 if t is None else t.data_ptr()
-
-
-def _gomp() -> int:
-    import ctypes
-
-    with open("/proc/self/maps") as maps:
-        paths = {line.split()[-1] for line in maps if "libgomp" in line}
-    for path in paths:
-        return ctypes.cast(ctypes.CDLL(path).GOMP_parallel, ctypes.c_void_p).value or 0
-    return 0
-
-
-_native.use_threads_of(_gomp())
+def _through_the_reference(cell: str, given: list[Any], dys: tuple[Maybe, ...], need: Iterable[bool]) -> list[Maybe]:
+    """The gradients as a graph that can be differentiated again."""
+    x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, lengths, reset = given
+    weights = (W_ih, W_hh, b_ih, b_hh)
+    if cell == "lstm":
+        state = None if h_0 is None else (h_0, c_0)
+        y, (h, c) = reference.lstm(x, state, *weights, lengths=lengths)
+        outputs = [y, h, c]
+    elif cell == "gru":
+        outputs = [*reference.gru(x, h_0, *weights, lengths=lengths)]
+    else:
+        outputs = [*reference.rnn(x, h_0, *weights, nonlinearity=cell[4:], lengths=lengths)]
+    wanted = [t for t, w in zip(given, need, strict=False) if w]
+    pairs = [(out, dy) for out, dy in zip(outputs, dys, strict=False) if dy is not None]
+    found = iter(
+        torch.autograd.grad([o for o, _ in pairs], wanted, [d for _, d in pairs], create_graph=True, allow_unused=True)
+    )
+    return [next(found) if w else None for w in need]
