@@ -1,43 +1,14 @@
 // Python's way to the kernels. Arrays come as addresses (Tensor.data_ptr()), which costs 0.1 us where DLPack costs 9 to
 // 15; that an address belongs to a tensor of the right shape and type is checked in ops.py, the only caller.
-#include <nanobind/nanobind.h>
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
-
-#include <limits>
-#include <string>
-#include <vector>
-
-#include "kernels.h"
-#include "parallel.h"
-
-namespace nb = nanobind;
-using namespace nb::literals;
+#include "bindings.h"
 
 namespace {
-
-enum Dtype { float32, float64 };
-
-std::string text(int64_t n) { return std::to_string(n); }
-
-const elman::Table& chosen(size_t isa) {
-    const elman::Table* table = elman::table(isa);
-    if (!table || !elman::supported(isa))
-        throw nb::value_error(("isa " + text(isa) + " was not compiled, or this machine can't run it").c_str());
-    return *table;
-}
 
 std::vector<std::string> names(bool supported_only) {
     std::vector<std::string> found;
     for (size_t i = 0; elman::table(i); ++i)
         if (!supported_only || elman::supported(i)) found.emplace_back(elman::table(i)->name);
     return found;
-}
-
-// Whether a * b * c numbers of 8 bytes can be addressed, all three being at least 1.
-bool addressable(int64_t a, int64_t b, int64_t c) {
-    const int64_t limit = std::numeric_limits<int64_t>::max() / 8;
-    return a <= limit / b && a * b <= limit / c;
 }
 
 void check(int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H) {
@@ -48,18 +19,6 @@ void check(int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H) {
     throw nb::value_error(("expected a cell below " + text(elman::cells) + ", dtype 0 (float32) or 1 (float64), and sizes of "
                            "at least 1 that fit into memory; found cell=" + text(cell) + ", dtype=" + text(dtype) + ", T=" +
                            text(T) + ", B=" + text(B) + ", I=" + text(I) + ", H=" + text(H)).c_str());
-}
-
-void check_lengths(const int64_t* lengths, int64_t T, int64_t B) {
-    for (int64_t b = 0; lengths && b < B; ++b)
-        if (lengths[b] < 0 || lengths[b] > T)
-            throw nb::value_error(("expected lengths from 0 to T=" + text(T) + ", found " + text(lengths[b]) +
-                                   " for sequence " + text(b)).c_str());
-}
-
-void need(std::initializer_list<std::pair<const char*, uintptr_t>> arrays) {
-    for (const auto& [name, address] : arrays)
-        if (!address) throw nb::value_error((std::string(name) + " needs an address, found 0").c_str());
 }
 
 void check_packed(size_t expected, size_t found) {
@@ -82,11 +41,6 @@ size_t forward_workspace(size_t isa, int cell, int dtype, int64_t T, int64_t B, 
 size_t backward_workspace(size_t isa, int cell, int dtype, int64_t H) {
     check(cell, dtype, 1, 1, 1, H);
     return with(isa, cell, dtype, [&](const auto& k) { return k.backward_workspace(H); });
-}
-
-template <class T>
-T* at(uintptr_t address) {
-    return reinterpret_cast<T*>(address);
 }
 
 void forward(size_t isa, int cell, int dtype, int threads, int64_t T, int64_t B, int64_t I, int64_t H, uintptr_t x,
@@ -156,4 +110,5 @@ NB_MODULE(_native, m) {
           "W_hh"_a, "h_0"_a, "c_0"_a, "lengths"_a, "reset"_a, "y"_a, "saved"_a, "c"_a, "dy"_a, "grads"_a, "dh"_a, "dc"_a,
           "packed"_a, "packed_size"_a,
           "Backward of csrc/kernels.h; 0 stands for null; pack where W_hh has not been packed yet. Releases the GIL.");
+    bind_scan(m);
 }

@@ -28,3 +28,11 @@ def backward(isa: int, cell: int, dtype: int, threads: int, pack: bool, t_0: int
     """
     Backward of csrc/kernels.h; 0 stands for null; pack where W_hh has not been packed yet. Releases the GIL.
     """
+
+def scan_forward(isa: int, dtype: int, complex: bool, threads: int, T: int, B: int, H: int, a_step: int, a_row: int, a: int, b: int, h_0: int, lengths: int, reset: int, h: int, h_n: int) -> None:
+    """
+    Scan of csrc/kernels.h, where H and the steps of a count complex numbers once; 0 stands for null. Releases the GIL.
+    """
+
+def scan_backward(isa: int, dtype: int, complex: bool, threads: int, T: int, B: int, H: int, a_step: int, a_row: int, a: int, h: int, h_0: int, lengths: int, reset: int, dh: int, dh_n: int, da: int, db: int, dh_0: int) -> None:
+    """ScanBackward of csrc/kernels.h, likewise. Releases the GIL."""

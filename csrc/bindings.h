@@ -1,0 +1,55 @@
+// What the bindings of all kernels share: addresses that come as numbers, and the checks that stand before every kernel.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <initializer_list>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kernels.h"
+#include "parallel.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+enum Dtype { float32, float64 };
+
+inline std::string text(int64_t n) { return std::to_string(n); }
+
+inline const elman::Table& chosen(size_t isa) {
+    const elman::Table* table = elman::table(isa);
+    if (!table || !elman::supported(isa))
+        throw nb::value_error(("isa " + text(isa) + " was not compiled, or this machine can't run it").c_str());
+    return *table;
+}
+
+// Whether a * b * c numbers of 8 bytes can be addressed, all three being at least 1.
+inline bool addressable(int64_t a, int64_t b, int64_t c) {
+    const int64_t limit = std::numeric_limits<int64_t>::max() / 8;
+    return a <= limit / b && a * b <= limit / c;
+}
+
+inline void check_lengths(const int64_t* lengths, int64_t T, int64_t B) {
+    for (int64_t b = 0; lengths && b < B; ++b)
+        if (lengths[b] < 0 || lengths[b] > T)
+            throw nb::value_error(("expected lengths from 0 to T=" + text(T) + ", found " + text(lengths[b]) +
+                                   " for sequence " + text(b)).c_str());
+}
+
+inline void need(std::initializer_list<std::pair<const char*, uintptr_t>> arrays) {
+    for (const auto& [name, address] : arrays)
+        if (!address) throw nb::value_error((std::string(name) + " needs an address, found 0").c_str());
+}
+
+template <class T>
+T* at(uintptr_t address) {
+    return reinterpret_cast<T*>(address);
+}
+
+void bind_scan(nb::module_& m);
+void bind_reservoir(nb::module_& m);
