@@ -135,7 +135,7 @@ def _parse(data: bytes, name: str, path: Path | None) -> Table:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{name} can't be read as a table: {reason}") from None
     if table.frame.is_empty():
-        raise InputError(f"{name} has no rows, only the names of its columns")
+        raise InputError(f"{name} has a header line and no rows")
     return table
 
 
