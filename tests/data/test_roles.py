@@ -21,6 +21,10 @@ def test_the_usual_names_of_a_long_table():
     assert roles == Roles("y", time="ds", series="unique_id", past=("rain",))
 
 
+def test_the_usual_name_of_the_time_wins_over_other_dates():
+    assert guessed({"issued": DAYS, "ds": DAYS, "y": range(4)}) == Roles("y", time="ds")
+
+
 def test_a_wide_table_by_its_target():
     columns = {"day": DAYS, "level": range(4), "rain": [0.5] * 4, "wet": [True] * 4, "remark": list("abcd")}
     assert guessed(columns, "level") == Roles("level", time="day", past=("rain", "wet"))

@@ -249,7 +249,7 @@ def test_a_gap_may_be_filled_with_what_was_last_known(panel_of):
 @pytest.mark.parametrize("gaps", ["mask", "forward"])
 def test_law_what_comes_later_never_fills_a_gap(panel_of, gaps):
     times, row = days(1, 2, 4, 7, 8, 9), 3  # everything from row 3 on is changed
-    x, y = [1.0, 2, 3, 4, 5, 6], [5.0, None, 3, 2, 1, 0]
+    x, y = [None, None, None, 4.0, 5, 6], [5.0, None, 3, 2, 1, 0]  # of x nothing is known before
     before = panel_of(times, y, gaps=gaps, x=x, past=["x"]).series[0]
     changed = panel_of(
         times, y[:row] + [k + 99 for k in y[row:]], gaps=gaps, x=x[:row] + [k + 99 for k in x[row:]], past=["x"]
