@@ -130,11 +130,15 @@ def test_law_what_comes_after_the_training_part_never_changes_a_scaler(two_river
     assert Scaling.fit(two_rivers) != Scaling.fit(changed)
 
 
-def test_a_series_not_seen_in_training_is_scaled_by_its_own_values(two_rivers):
+def test_law_a_series_not_seen_in_training_is_scaled_by_what_is_known_of_it(two_rivers):
     scaling = Scaling.fit(two_rivers, "sqrt")
     stranger = dataclasses.replace(two_rivers.series[0], name="Saale")
-    assert scaling.of(stranger) == Scaler.fit(stranger.target, "sqrt")
-    assert scaling.of(two_rivers.series[0]) is scaling.target["Elbe"]
+    panel = dataclasses.replace(two_rivers, series=(*two_rivers.series, stranger))
+    known = scaling.knowing(panel, [5] * len(panel.series))
+    assert known.of(stranger) == Scaler.fit(stranger.target[:5], "sqrt")
+    assert known.of(two_rivers.series[0]) is scaling.target["Elbe"]
+    changed = dataclasses.replace(stranger, target=np.append(stranger.target[:5], stranger.target[5:] * 9))
+    assert scaling.knowing(dataclasses.replace(panel, series=(changed,)), [5]).of(changed) == known.of(stranger)
 
 
 def test_law_a_scaling_comes_back_from_its_plain_numbers(two_rivers):

@@ -57,7 +57,7 @@ def slow_window(panel, scaling, k, origin, window, horizon):
         when = s.times[0] + timedelta(days=t)
         week, year = 2 * np.pi * when.weekday() / 7, 2 * np.pi * (when.timetuple().tm_yday - 1) / 365.25
         values = [0.0 if np.isnan(v) else v for v in values]
-        static = [0.0 if np.isnan(v) else v for v in static]
+        static = [0.0 if np.isnan(v) else v for v in static] + [0.0 if np.isnan(v) else 1.0 for v in static]
         rows.append([*values, *known, *static, np.sin(week), np.cos(week), np.sin(year), np.cos(year)])
     return np.array(rows)
 
@@ -67,7 +67,7 @@ def test_every_window_is_the_slow_one(two_rivers, windows):
     origins = torch.tensor([[k, o] for k, s in enumerate(two_rivers.series) for o in range(5, len(s))])
     batch = windows.batch(origins)
     assert batch.x.shape == (len(origins), 9, windows.input_size)
-    assert windows.input_size == 3 + 3 + 2 + 4
+    assert windows.input_size == 3 + 3 + 2 + 2 + 4
     for (k, o), x, y in zip(origins.tolist(), batch.x, batch.y, strict=True):
         np.testing.assert_allclose(x, slow_window(two_rivers, scaling, k, o, 6, 3), **FLOAT32)
         s = two_rivers.series[k]

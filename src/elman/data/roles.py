@@ -1,5 +1,6 @@
 """Which column of a table plays which part."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,6 +55,13 @@ def guess_roles(
         if len(dated) > 1:
             raise InputError(f"{table.name} has several columns of dates ({', '.join(dated)}); name one with time=")
         time = dated[0] if dated else None
+        for column in frame.columns if time is None else ():
+            text = frame[column].drop_nulls().head(1).to_list() if frame[column].dtype == pl.String else []
+            if text and column not in others and re.match(r"\d{1,4}[-/. ]\d{1,2}[-/. ]\d{1,4}", text[0]):
+                raise InputError(
+                    f"{table.name} has no column of times that can be read; {column!r} holds {text[0]!r}. Write dates "
+                    "as 2024-01-31 or 2024-01-31 06:00"
+                )
     if series is not None:
         table.need(series, "series")
     elif "unique_id" in frame.columns:

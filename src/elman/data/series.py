@@ -60,6 +60,10 @@ class Panel:
     series: tuple[Series, ...]
     notes: tuple[str, ...] = field(default=())
 
+    def only(self, which: Sequence[int]) -> "Panel":
+        """The series of those positions."""
+        return replace(self, series=tuple(self.series[k] for k in which))
+
     def head(self, lengths: Sequence[int]) -> "Panel":
         """Each series cut to its first `lengths[k]` steps."""
         return replace(self, series=tuple(s.head(n) for s, n in zip(self.series, lengths, strict=True)))
@@ -200,6 +204,7 @@ def _check_step(step: str, times: pl.DataType) -> str:
     raise InputError(f"step={step!r}: the time between rows was expected, such as {such}")
 
 
+SPARSEST = 100  # steps for each row
 CALENDAR_STEPS = {"1mo": (28, 31), "3mo": (90, 92), "6mo": (181, 184), "1y": (365, 366)}
 
 
@@ -212,14 +217,32 @@ def _find_step(frame: pl.DataFrame, table: Table) -> str:
     if frame["time"].dtype.is_integer():
         return f"{common}i"
     days = common.total_seconds() / 86400
+    times = frame["time"].dt.replace_time_zone(None)
+    ends = (times.dt.month_end() == times).all()
+    by_calendar = differences.n_unique() > 1 or ends or times.dt.day().n_unique() == 1  # else 28 days are four weeks
     for step, (low, high) in CALENDAR_STEPS.items():
-        if low <= days <= high:
+        if by_calendar and low <= days <= high:
             return step
     seconds = round(common.total_seconds())
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         if seconds >= size and seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{round(common.total_seconds() * 1e6)}us"
+
+
+def _check_size(part: pl.DataFrame, table: Table, step: str, of: str) -> None:
+    """Refuse a grid of far more steps than rows: a mistyped year or step would fill the memory."""
+    times = part["time"]
+    number, unit = int(step.rstrip("abcdefghijklmnopqrstuvwxyz")), step.lstrip("0123456789")
+    span = times[-1] - times[0]
+    size = {"us": 1e-6, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": 2.6e6, "y": 3.15e7}
+    steps = span / number if unit == "i" else span.total_seconds() / (number * size[unit])
+    if steps > 10_000 + SPARSEST * len(times):
+        after = int(times.diff().arg_max() or 0)
+        raise InputError(
+            f"{table.name}: {len(times)} rows{of} would fill {steps:.0f} steps of {step}; the widest gap ends in "
+            f"{table.row(int(part['row'][after]))}, at {_show(times[after])}. Correct that time, or give step="
+        )
 
 
 def time_grid(times: pl.Series, step: str) -> pl.Series:
@@ -252,6 +275,7 @@ def _regular(part: pl.DataFrame, table: Table, roles: Roles, step: str, gaps: Ga
     """One sorted series on its full grid; what was not there is named in `notes`, or refused."""
     name = str(part["series"][0])
     of = f" of series {name!r}" if name else ""
+    _check_size(part, table, step, of)
     times = part["time"]
     grid = time_grid(times, step)
     stray = ~times.is_in(grid.implode())

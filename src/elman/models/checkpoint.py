@@ -44,7 +44,7 @@ def load_config(folder: Path) -> dict[str, Any]:
 
 
 def load_weights(folder: Path, model: nn.Module, config: dict[str, Any]) -> None:
-    """Fill `model` from `folder`; InputError unless the file is the one that was saved and fits, name by name."""
+    """Fill `model`, which may be on the meta device; InputError unless the file is the saved one and fits by name."""
     path = folder / "model.safetensors"
     if not path.is_file():
         raise InputError(f"{folder} is not a whole model folder: it has no model.safetensors")
@@ -61,4 +61,4 @@ def load_weights(folder: Path, model: nn.Module, config: dict[str, Any]) -> None
             raise InputError(f"{path}: tensor {name!r}: expected {expected}, found {found}")
         if not torch.isfinite(weights[name]).all():
             raise InputError(f"{path}: tensor {name!r} holds values that are not finite")
-    model.load_state_dict(weights)
+    model.load_state_dict(weights, assign=True)
