@@ -75,6 +75,8 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not whole JSON ({error}); it was truncated or changed") from None
 
@@ -83,7 +85,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, "Tensor"],
     """`tensors` by name in the safetensors format, with `note`, any JSON value, in its header."""
     from safetensors.torch import save_file
 
-    whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    whole = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
     with replacing(path) as aside:
         save_file(whole, aside, metadata={"note": json.dumps(finite(note))})
 
@@ -99,7 +101,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, "Tensor"], Any
             return tensors, json.loads((file.metadata() or {}).get("note", "null"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a whole safetensors file ({error}); it was truncated or changed") from None
 
 

@@ -275,3 +275,24 @@ def test_the_demo_runs_twice_and_trains_once(tmp_path, capsys):
     assert capsys.readouterr().out == first
     assert run([*demo[:-1], "2"]) == 2
     assert "made with other settings" in capsys.readouterr().err
+
+
+def test_a_run_stopped_between_training_and_scoring_can_be_scored(river_csv, tmp_path, capsys):
+    fit = ["fit", "forecast", str(river_csv), *QUICK, "--test", "60", "-o", str(tmp_path / "run"), "--json", "--quiet"]
+    assert run(fit) == 0
+    scores = capsys.readouterr().out
+    for left in ("scores.json", "test.parquet", "report.html"):
+        (tmp_path / "run" / left).unlink()
+    assert run([*fit, "--resume"]) == 0
+    assert capsys.readouterr().out == scores
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.parametrize("test", ["nan", "inf", "-1", "2.7"])
+def test_a_test_part_that_is_none_is_refused(river_csv, tmp_path, test):
+    assert run(["fit", "forecast", str(river_csv), *QUICK, f"--test={test}", "-o", str(tmp_path / "run")]) == 2
+
+
+def test_an_output_below_a_file_is_refused(river_csv, capsys):
+    assert run(["fit", "forecast", str(river_csv), *QUICK, "-o", str(river_csv / "run")]) == 2
+    assert "can't be made" in capsys.readouterr().err

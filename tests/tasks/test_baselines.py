@@ -8,7 +8,7 @@ import torch
 from elman.data.roles import guess_roles
 from elman.data.series import read_panel
 from elman.data.tables import read_table
-from elman.data.windows import Scaling
+from elman.data.windows import Scaling, Windows
 from elman.tasks import baselines
 
 
@@ -64,9 +64,8 @@ def test_ridge_recovers_a_linear_law_and_sees_no_further_than_its_origin():
     for values in (y, changed):
         panel = panel_of(values)
         scaling = Scaling.fit(panel.head([400]), "none")
-        forecasts.append(
-            baselines.ridge(panel, scaling, origins(500), 2, calendar=(), train_ends=[400], val_ends=[480])
-        )
+        windows = Windows(panel, scaling, window=30, horizon=2, calendar=())
+        forecasts.append(baselines.ridge(windows, origins(500), train_ends=[400], val_ends=[480]))
     assert forecasts[0][0, 0] == pytest.approx(1.6 * y[500] - 0.8 * y[499], abs=0.05)
     assert np.array_equal(*forecasts)
 

@@ -68,3 +68,10 @@ def test_conditions():
         [True, True, False, False],
         [True, False, False, False],
     ]
+
+
+def test_where_half_the_quantiles_are_zero_zero_itself_has_half_the_probability():
+    taus = (0.1, 0.3, 0.5, 0.7, 0.9)
+    dry = np.array([[0.0, 0.0, 0.0, 2.0, 5.0]])
+    p = {sign: Event(sign, 0.0).probability(dry, taus)[0] for sign in (">=", ">", "<=", "<")}
+    assert p == {">=": 1.0, ">": 0.5, "<=": 0.5, "<": 0.0}

@@ -331,3 +331,135 @@ def test_report_of_a_fitted_forecaster(river, small, tmp_path):
     f.evaluate(river, test=100)
     page = f.report(tmp_path / "page.html").read_text()
     assert f"{f.scores_.mean('lstm'):.2f}" in page
+
+
+# --- found by a user ---
+
+
+def test_one_step_ahead_is_scored_too(river, small):
+    f = Forecaster(**small | {"horizon": 1}).fit(river, test=100)
+    scores = f.evaluate(river, test=100)
+    assert scores.mean("ridge") > scores.mean("climatology")
+    assert f.predict(river).height == 1
+
+
+def test_changing_the_future_of_a_new_series_never_changes_its_forecasts(small):
+    table = long_table()
+    f = Forecaster(**small, series="name").fit(table.filter(pl.col("name") == "river 0"))
+    new = table.filter(pl.col("name") == "river 1")
+    known = new["date"][250]
+    forecasts = [
+        f.backtest(t, test=str(new["date"][200])).filter(pl.col("cutoff") <= known).drop("y")
+        for t in (new, after(new, 250, ["level", "rain", "warmth"]))
+    ]
+    assert forecasts[0].height > 100
+    assert forecasts[0].equals(forecasts[1])
+
+
+def test_series_too_short_to_train_on_are_named_and_do_no_harm(small):
+    table = long_table()
+    stub = table.filter(pl.col("name") == "river 1").head(15).with_columns(pl.lit("stub").alias("name"))
+    late = table.filter(pl.col("name") == "river 1").tail(40).with_columns(pl.lit("late").alias("name"))
+    alone = Forecaster(**small, series="name").fit(table, test="2001-12-01")
+    f = Forecaster(**small, series="name").fit(pl.concat([table, stub, late]), test="2001-12-01")
+    assert "2 of 4 series are too short to train on (late, stub)" in f.notes_
+    assert np.array_equal(f.shifts_, alone.shifts_)
+    with pytest.warns(UserWarning, match="there are 15 steps of series 'stub'"):
+        frame = f.predict(pl.concat([table, stub, late]))
+    assert frame["name"].unique().sort().to_list() == ["late", "river 0", "river 1"]
+    scale = late["level"].mean()
+    assert frame.filter(pl.col("name") == "late")["forecast"].mean() == pytest.approx(scale, rel=0.8)
+
+
+def test_memory_grows_with_the_table_and_not_with_windows_times_length():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, resource, polars as pl, numpy as np, elman\n"
+        "n, window = 20_000, int(sys.argv[1])\n"
+        "random = np.random.default_rng(0)\n"
+        "inputs = {f'x{k}': random.normal(size=n) for k in range(8)}\n"
+        "t = pl.DataFrame({'ds': range(n), 'y': random.normal(size=n), **inputs})\n"
+        "f = elman.Forecaster(horizon=2, window=window, hidden_size=4, epochs=1, batch_size=256, validation=0.5)\n"
+        "f.fit(t, test=0.4).evaluate(t, test=0.4)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    peaks = [
+        int(subprocess.run([sys.executable, "-c", code, str(w)], capture_output=True, text=True, check=True).stdout)
+        for w in (20, 300)
+    ]
+    # All windows of 300 steps and 20 channels at once would be 8,000 x 300 x 20 x 4 bytes = 190 MB more, a batch 50 MB.
+    assert (peaks[1] - peaks[0]) / 1024 < 160
+
+
+def test_local_midnights_stay_where_they_are(river, small):
+    local = river.with_columns(pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("Europe/Berlin"))
+    frame = Forecaster(**small).fit(local).predict(local)
+    assert frame.schema["date"] == local.schema["date"]
+    assert frame["date"][0] == local["date"][-1] + pl.Series([1]).cast(pl.Duration("us"))[0] * 86_400_000_000
+    plain = river.with_columns(pl.col("date").cast(pl.Datetime("us")) + pl.duration(hours=9))
+    assert Forecaster(**small).fit(plain).predict(plain)["date"].dt.hour().unique().to_list() == [9]
+
+
+def test_names_of_series_keep_their_type(small):
+    table = long_table().with_columns(pl.col("name").str.slice(6).cast(pl.Int64))
+    assert Forecaster(**small, series="name").fit(table).predict(table)["name"].dtype == pl.Int64
+
+
+def test_a_missing_static_value_is_masked(small):
+    table = long_table()
+    f = Forecaster(**small, series="name", static=("area",)).fit(table)
+    other = table.with_columns(pl.when(pl.col("name") == "river 1").then(None).otherwise(pl.col("area")).alias("area"))
+    mean = table.with_columns(
+        pl.when(pl.col("name") == "river 1")
+        .then(f.scaling_.inputs["area"].mean)
+        .otherwise(pl.col("area"))
+        .alias("area")
+    )
+    missing, average = (f.predict(t).filter(pl.col("name") == "river 1")["forecast"] for t in (other, mean))
+    assert not np.allclose(missing.to_numpy(), average.to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"level": 90}, r"level takes several values, such as \(90,\)"),
+        ({"horizon": 2.0}, "horizon takes a whole number, found 2.0"),
+        ({"event": 60}, "event takes text, found 60"),
+        ({"calendar": "day_of_year"}, "calendar takes several values"),
+        ({"seed": 10**30}, "seed is"),
+        ({"clip": 0.0}, "clip is 0"),
+        ({"validation": 5000}, r"validation=5000\); the longest series has 0"),
+    ],
+)
+def test_settings_of_a_wrong_type_get_one_clear_message(river, small, settings, message):
+    with pytest.raises(InputError, match=message):
+        Forecaster(**small | settings).fit(river)
+
+
+def test_a_mistyped_year_is_named_and_fills_no_memory(river, small):
+    late = river.with_columns(
+        pl.when(pl.int_range(pl.len()) == 499).then(pl.date(9021, 1, 1)).otherwise("date").alias("date")
+    )
+    with pytest.raises(InputError, match=r"the widest gap ends in row 500, at 9021-01-01"):
+        Forecaster(**small).fit(late)
+
+
+def test_dates_that_cannot_be_read_are_not_thrown_away(river, small):
+    american = river.with_columns(pl.col("date").dt.strftime("%m/%d/%Y"))
+    with pytest.raises(InputError, match="no column of times that can be read; 'date' holds '01/01/2001'"):
+        Forecaster(**small).fit(american)
+
+
+def test_a_test_part_shorter_than_the_horizon_is_refused_before_training(river, small, tmp_path):
+    with pytest.raises(InputError, match="shorter than the horizon"):
+        Forecaster(**small).fit(river, test=2, run=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_scores_on_rows_that_were_trained_on_say_so(river, small):
+    f = Forecaster(**small).fit(river)
+    assert "part of the test part was trained on" in f.evaluate(river, test=50).summary["notes"]
+    g = Forecaster(**small).fit(river, test=50)
+    assert "part of the test part was trained on" not in g.evaluate(river, test=50).summary["notes"]

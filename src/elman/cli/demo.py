@@ -57,7 +57,7 @@ def demo(
                         f"{folder} was made with other settings; --force makes it anew, --output elsewhere"
                     )
             else:
-                interrupted = run.checkpoint_path.exists() and not run.model_path.exists() and not force
+                interrupted = (run.checkpoint_path.exists() or run.model_path.exists()) and not force
                 train_and_score(forecaster, data, TEST, run, resume=interrupted, force=True, quiet=quiet)
             groups.setdefault(label, []).append(Scores.load(folder))
             folders.append(folder)

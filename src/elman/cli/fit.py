@@ -59,7 +59,9 @@ def fit_forecast(
     run = Run(output, label=label, command=command_line())
     scores = train_and_score(forecaster, data, held_out(test), run, resume=resume, force=force, quiet=quiet)
     page = write_report([run.path], run.path / "report.html")
-    if scores is not None:
+    if json and scores is None:
+        print("null")
+    elif scores is not None:
         if json:
             import json as js
 
@@ -92,8 +94,11 @@ def train_and_score(
     """Fit with a bar and, where there is a test part, leave its scores in the run folder."""
     label = f"{run.about['label']}, seed {forecaster.seed}"
     try:
-        with progress(label, forecaster.epochs, quiet=quiet) as hook:
-            forecaster.fit(data, test=test, run=run, resume=resume, force=force, on_event=hook)
+        if resume and run.model_path.exists() and not (run.path / "scores.json").exists():
+            forecaster = forecaster.load(run.model_path)  # it was stopped between training and scoring
+        else:
+            with progress(label, forecaster.epochs, quiet=quiet) as hook:
+                forecaster.fit(data, test=test, run=run, resume=resume, force=force, on_event=hook)
     except KeyboardInterrupt:
         if run.checkpoint_path.exists():
             say(f"The checkpoint is saved in {run.path}; the same command with --resume goes on.", markup=False)

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -46,7 +47,7 @@ def held_out(text: str) -> int | float | str | None:
         number = float(text)
     except ValueError:
         return text
-    if number < 0:
+    if not isfinite(number) or number < 0 or (number > 1 and number != int(number)):
         raise InputError(f"--test {text}: steps, a share below 1, or a time was expected")
     return None if number == 0 else number if number < 1 else int(number)
 

@@ -39,11 +39,16 @@ def score_table(groups: Mapping[str, Sequence["Scores"]], width: int) -> Table:
     table.add_column("Model", no_wrap=True)
     for name in metrics:
         table.add_column(name, justify="right")
+    shown = set()  # baselines that read the same inputs come out the same in every group
     for label, runs in groups.items():
         for model, kind in {(row["model"], row["kind"]): None for row in runs[0].summary["rows"]}:
             seeds = f" ({len(runs)} seeds)" if len(runs) > 1 else ""
             title = Text(label + seeds, style="bold") if kind == "network" else Text(f"  {model}")
-            table.add_row(title, *(_cell([_value(run.summary, model, *at) for run in runs]) for at in metrics.values()))
+            cells = [_cell([_value(run.summary, model, *at) for run in runs]) for at in metrics.values()]
+            if (model, *cells) not in shown:
+                table.add_row(title, *cells)
+            if kind == "baseline":
+                shown.add((model, *cells))
         table.add_section()
     return table
 

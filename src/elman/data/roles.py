@@ -1,11 +1,12 @@
 """Which column of a table plays which part."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from elman.data.tables import Table
+from elman.data.tables import Table, parse_times
 from elman.errors import InputError
 
 
@@ -48,10 +49,19 @@ def guess_roles(
     if time is not None:
         table.need(time, "time")
     else:
-        dated = ["ds"] if "ds" in frame.columns else [c for c in frame.columns if frame[c].dtype.is_temporal()]
+        others = (target, series, *(past or ()), *future, *static)
+        dated = [c for c in frame.columns if c == "ds" or (c not in others and _holds_times(frame[c]))]
+        dated = ["ds"] if "ds" in dated else dated
         if len(dated) > 1:
             raise InputError(f"{table.name} has several columns of dates ({', '.join(dated)}); name one with time=")
         time = dated[0] if dated else None
+        for column in frame.columns if time is None else ():
+            text = frame[column].drop_nulls().head(1).to_list() if frame[column].dtype == pl.String else []
+            if text and column not in others and re.match(r"\d{1,4}[-/. ]\d{1,2}[-/. ]\d{1,4}", text[0]):
+                raise InputError(
+                    f"{table.name} has no column of times that can be read; {column!r} holds {text[0]!r}. Write dates "
+                    "as 2024-01-31 or 2024-01-31 06:00"
+                )
     if series is not None:
         table.need(series, "series")
     elif "unique_id" in frame.columns:
@@ -61,9 +71,7 @@ def guess_roles(
             table.need(column, role)
     named = [target, time, series, *future, *static]
     if past is None:
-        past = [
-            c for c in frame.columns if c not in named and (frame[c].dtype.is_numeric() or frame[c].dtype == pl.Boolean)
-        ]
+        past = [c for c in frame.columns if c not in named and _holds_numbers(frame[c])]
     named += past
     twice = sorted({c for c in named if c is not None and named.count(c) > 1})
     if twice:
@@ -71,3 +79,22 @@ def guess_roles(
             f"column {twice[0]!r} is given two roles; each column has one of target, time, series, past, future, static"
         )
     return Roles(target, time, series, tuple(past), tuple(future), tuple(static))
+
+
+# One wrong word makes text of a column of numbers or times. It keeps its role, and the word is named when it is read.
+
+
+def _holds_numbers(values: pl.Series) -> bool:
+    if values.dtype == pl.String:
+        return _mostly(values, values.cast(pl.Float64, strict=False))
+    return values.dtype.is_numeric() or values.dtype == pl.Boolean
+
+
+def _holds_times(values: pl.Series) -> bool:
+    if values.dtype == pl.String:
+        return _mostly(values, parse_times(values))
+    return values.dtype.is_temporal()
+
+
+def _mostly(text: pl.Series, parsed: pl.Series) -> bool:
+    return bool(2 * parsed.count() > text.count())

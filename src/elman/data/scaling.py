@@ -46,8 +46,10 @@ class Scaler:
                 f"{name} has {known.min():g}. Choose transform='none'"
             )
         known = _FORWARD[shape](known)
-        std = float(known.std()) if known.size else 1.0
-        return cls(float(known.mean()) if known.size else 0.0, std if std > 1e-12 else 1.0, shape)
+        if not known.size:
+            return cls(0.0, 1.0, shape)
+        mean, std = float(known.mean()), float(known.std())
+        return cls(mean, std if std > 1e-12 * np.abs(known).max() else 1.0, shape)  # less is rounding, at any scale
 
     def transform(self, values: np.ndarray) -> np.ndarray:
         if self.shape == "log":  # a value outside the domain at prediction: as small as the smallest positive one

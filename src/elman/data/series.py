@@ -3,16 +3,17 @@
 Inside, a missing value is NaN in a float64 array; it stays one until `data.windows` turns it into a masked input.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from elman.data.roles import Roles
-from elman.data.tables import Table
+from elman.data.tables import Table, parse_times
 from elman.errors import InputError
 
 Gaps = Literal["mask", "forward", "refuse"]
@@ -58,6 +59,10 @@ class Panel:
     step: str  # "1d", "15m", "1mo", ... (polars' durations); "1i" where time is an integer
     series: tuple[Series, ...]
     notes: tuple[str, ...] = field(default=())
+
+    def only(self, which: Sequence[int]) -> "Panel":
+        """The series of those positions."""
+        return replace(self, series=tuple(self.series[k] for k in which))
 
     def head(self, lengths: Sequence[int]) -> "Panel":
         """Each series cut to its first `lengths[k]` steps."""
@@ -111,22 +116,20 @@ def read_panel(table: Table, roles: Roles, *, step: str | None = None, gaps: Gap
     Raises InputError for duplicate times, times off the grid, text among numbers, or a target without any value.
     """
     notes: list[str] = []
+    names = _names(table, roles.series)
     frame = pl.DataFrame(
         {
             "row": pl.int_range(table.frame.height, eager=True),
-            "series": pl.repeat("", table.frame.height, eager=True)
-            if roles.series is None
-            else table.frame[roles.series].cast(pl.String),
-            "time": _times(table, roles.time),
+            "series": names,
+            "time": _counted(names) if roles.time is None else _times(table, roles.time),
         }
     ).hstack([table.numbers(c).alias(f"value:{c}") for c in (roles.target, *roles.inputs)])
     if frame[f"value:{roles.target}"].null_count() == frame.height:
         raise InputError(f"the target {roles.target!r} has no value in any of the {frame.height} rows of {table.name}")
 
-    if not (frame.select("series", "time").equals(frame.sort("series", "time").select("series", "time"))):
-        if roles.series is None:
-            notes.append(f"the rows of {table.name} were not in order of time; they were sorted")
-        frame = frame.sort("series", "time", "row")
+    if frame.select((pl.col("time").shift().over("series") > pl.col("time")).any()).item():
+        notes.append(f"the rows of {table.name} were not in order of time; they were sorted")
+    frame = frame.sort("series", "time", "row")
     double = frame.filter(pl.struct("series", "time").is_duplicated())
     if double.height:
         a, b = double["row"][0], double["row"][1]
@@ -137,19 +140,35 @@ def read_panel(table: Table, roles: Roles, *, step: str | None = None, gaps: Gap
             "apart: series=)"
         )
 
-    step = step or _find_step(frame, table)
+    step = _find_step(frame, table) if step is None else _check_step(step, frame["time"].dtype)
     built = []
     for part in frame.partition_by("series", maintain_order=True):
         built.append(_regular(part, table, roles, step, gaps, notes))
     return Panel(roles, step, tuple(built), tuple(notes))
 
 
-def _times(table: Table, column: str | None) -> pl.Series:
+def _names(table: Table, column: str | None) -> pl.Series:
+    """To which series each row belongs; all to one without a name where there is no such column."""
     if column is None:
-        return pl.int_range(table.frame.height, eager=True)
+        return pl.repeat("", table.frame.height, eager=True)
+    names = table.frame[column]
+    if names.dtype.is_nested():
+        raise InputError(f"column {column!r} of {table.name} holds {names.dtype}; names of series were expected")
+    if names.null_count():
+        row = int(names.is_null().arg_true()[0])
+        raise InputError(f"{table.name}, {table.row(row)}: the name of the series (column {column!r}) is missing")
+    return names.cast(pl.String)
+
+
+def _counted(names: pl.Series) -> pl.Series:
+    """The number of each row within its series, from 0: the time where there is none."""
+    return names.to_frame("series").select(pl.int_range(pl.len()).over("series")).to_series()
+
+
+def _times(table: Table, column: str) -> pl.Series:
     times = table.frame[column]
     if times.dtype == pl.String:
-        parsed = times.str.to_datetime(strict=False)
+        parsed = parse_times(times)
         wrong = parsed.is_null() & times.is_not_null()
         if wrong.any():
             row = int(wrong.arg_true()[0])
@@ -177,20 +196,32 @@ def _show(time: object) -> str:
     return text.removesuffix(" 00:00:00")
 
 
+def _check_step(step: str, times: pl.DataType) -> str:
+    units = "i" if times.is_integer() else "us|s|m|h|d|w|mo|y"
+    if re.fullmatch(rf"[1-9][0-9]*({units})", step):
+        return step
+    such = "5i (the time is whole numbers)" if times.is_integer() else "1d, 15m or 3mo (us s m h d w mo y)"
+    raise InputError(f"step={step!r}: the time between rows was expected, such as {such}")
+
+
+SPARSEST = 100  # steps for each row
 CALENDAR_STEPS = {"1mo": (28, 31), "3mo": (90, 92), "6mo": (181, 184), "1y": (365, 366)}
 
 
 def _find_step(frame: pl.DataFrame, table: Table) -> str:
-    """The commonest difference of neighbouring times, as a polars duration."""
+    """The commonest difference of neighbouring times, the smallest of several, as a polars duration."""
     differences = frame.select(pl.col("time").diff().over("series")).to_series().drop_nulls()
     if differences.is_empty():
         raise InputError(f"{table.name} has one row for each series; a series needs at least two")
-    common = differences.value_counts(sort=True)["time"][0]
+    common = differences.value_counts().sort("count", "time", descending=[True, False])["time"][0]
     if frame["time"].dtype.is_integer():
         return f"{common}i"
     days = common.total_seconds() / 86400
+    times = frame["time"].dt.replace_time_zone(None)
+    ends = (times.dt.month_end() == times).all()
+    by_calendar = differences.n_unique() > 1 or ends or times.dt.day().n_unique() == 1  # else 28 days are four weeks
     for step, (low, high) in CALENDAR_STEPS.items():
-        if low <= days <= high:
+        if by_calendar and low <= days <= high:
             return step
     seconds = round(common.total_seconds())
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
@@ -199,11 +230,28 @@ def _find_step(frame: pl.DataFrame, table: Table) -> str:
     return f"{round(common.total_seconds() * 1e6)}us"
 
 
-def time_grid(start: Any, end: Any, step: str, dtype: pl.DataType) -> pl.Series:
-    """The times from `start` to `end`, both included, one `step` apart."""
+def _check_size(part: pl.DataFrame, table: Table, step: str, of: str) -> None:
+    """Refuse a grid of far more steps than rows: a mistyped year or step would fill the memory."""
+    times = part["time"]
+    number, unit = int(step.rstrip("abcdefghijklmnopqrstuvwxyz")), step.lstrip("0123456789")
+    span = times[-1] - times[0]
+    size = {"us": 1e-6, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "mo": 2.6e6, "y": 3.15e7}
+    steps = span / number if unit == "i" else span.total_seconds() / (number * size[unit])
+    if steps > 10_000 + SPARSEST * len(times):
+        after = int(times.diff().arg_max() or 0)
+        raise InputError(
+            f"{table.name}: {len(times)} rows{of} would fill {steps:.0f} steps of {step}; the widest gap ends in "
+            f"{table.row(int(part['row'][after]))}, at {_show(times[after])}. Correct that time, or give step="
+        )
+
+
+def time_grid(times: pl.Series, step: str) -> pl.Series:
+    """The regular times from the first of the sorted `times` to the last, one `step` apart."""
     if step.endswith("i"):
-        return pl.int_range(start, end + 1, int(step[:-1]), eager=True)
-    return pl.datetime_range(start, end, step, eager=True).cast(dtype)
+        return pl.int_range(times[0], times[-1] + 1, int(step[:-1]), eager=True)
+    first = times.dt.month_start() if _month_ends(times, step) else times
+    grid = pl.select(pl.datetime_range(pl.lit(first).first(), pl.lit(times).last(), step)).to_series()
+    return grid if first is times else grid.dt.month_end()
 
 
 def times_after(times: pl.Series, count: int, step: str) -> pl.Series:
@@ -212,16 +260,24 @@ def times_after(times: pl.Series, count: int, step: str) -> pl.Series:
     number, unit = int(step.rstrip("abcdefghijklmnopqrstuvwxyz")), step.lstrip("0123456789")
     if unit == "i":
         return pl.int_range(times[-1] + number, times[-1] + number * (count + 1), number, eager=True)
-    first = times[:1]
-    return pl.concat([first.dt.offset_by(f"{number * (n + k)}{unit}") for k in range(count)])
+    ends = _month_ends(times, step)
+    first = times[:1].dt.month_start() if ends else times[:1]
+    after = pl.concat([first.dt.offset_by(f"{number * (n + k)}{unit}") for k in range(count)])
+    return after.dt.month_end() if ends else after
+
+
+def _month_ends(times: pl.Series, step: str) -> bool:
+    """Whether a month from 30 April is 31 May: where each of `times` is the last day of its month."""
+    return step.endswith(("mo", "y")) and bool((times.dt.month_end() == times).all())
 
 
 def _regular(part: pl.DataFrame, table: Table, roles: Roles, step: str, gaps: Gaps, notes: list[str]) -> Series:
     """One sorted series on its full grid; what was not there is named in `notes`, or refused."""
     name = str(part["series"][0])
     of = f" of series {name!r}" if name else ""
+    _check_size(part, table, step, of)
     times = part["time"]
-    grid = time_grid(times[0], times[-1], step, times.dtype)
+    grid = time_grid(times, step)
     stray = ~times.is_in(grid.implode())
     if stray.any():
         position = int(stray.arg_true()[0])

@@ -1,9 +1,11 @@
 """Tables from files and data frames, each in one form: a polars frame that knows where it came from."""
 
+import csv
 import hashlib
 import os
+import re
 from dataclasses import dataclass
-from io import BufferedIOBase, BytesIO
+from io import BufferedIOBase, BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,9 @@ class Table:
     def numbers(self, column: str) -> pl.Series:
         """`column` as float64 with null for missing; InputError with the row when one is no finite number."""
         raw = self.frame[column]
-        if raw.dtype.is_temporal() or raw.dtype.is_nested():
+        if raw.dtype in (pl.Categorical, pl.Enum):
+            raw = raw.cast(pl.String)
+        if not (raw.dtype.is_numeric() or raw.dtype in (pl.String, pl.Boolean, pl.Null)):
             raise InputError(f"column {column!r} of {self.name} holds {raw.dtype}; numbers were expected")
         values = raw.cast(pl.Float64, strict=False).fill_nan(None)
         for fault, what in (
@@ -93,13 +97,27 @@ def read_table(source: Any) -> Table:
             f"a table was expected (a path to a CSV or Parquet file, or a polars, pandas or pyarrow frame), "
             f"found {type(source).__name__}"
         ) from None
+    except nw.exceptions.DuplicateError as error:
+        raise InputError(f"the columns of the table need names of their own: {' '.join(str(error).split())}") from None
+    frame = _times_as_column(frame)
     backend = None if frame.implementation.is_polars() else frame.implementation
-    own = frame.to_polars()
+    try:
+        own = frame.to_polars()
+    except (TypeError, ValueError):  # a column of mixed objects: as text, so that `numbers` can name what is none
+        own = pl.DataFrame([pl.Series(c, frame[c].to_list(), strict=False) for c in frame.columns])
     if own.is_empty():
         raise InputError("the table has no rows")
     buffer = BytesIO()
     own.write_ipc(buffer)
     return Table(own, "the table", backend=backend, sha256=hashlib.sha256(buffer.getvalue()).hexdigest())
+
+
+def _times_as_column(frame: Any) -> Any:
+    """pandas keeps times in the index as often as in a column."""
+    index = nw.maybe_get_index(frame)
+    if index is None or not any(str(dtype).startswith("datetime") for dtype in index.to_frame().dtypes):
+        return frame
+    return nw.from_native(frame.to_native().reset_index(), eager_only=True)
 
 
 def _parse(data: bytes, name: str, path: Path | None) -> Table:
@@ -123,9 +141,45 @@ def _parse(data: bytes, name: str, path: Path | None) -> Table:
 
 def _parse_csv(data: bytes, name: str) -> pl.DataFrame:
     try:
-        header = data.decode("utf-8-sig").split("\n", 1)[0]
+        text = data.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{name} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    separator = max(",;\t", key=header.count)
-    frame = pl.read_csv(data, separator=separator, try_parse_dates=True, infer_schema_length=None, null_values=MISSING)
-    return frame.rename({column: column.strip() for column in frame.columns})
+    header = text.split("\n", 1)[0]
+    separator = max(",;\t", key=re.sub('"[^"]*"', "", header).count)
+    columns = [column.strip() for column in next(csv.reader([header], delimiter=separator))]
+    twice = [column for column in columns if columns.count(column) > 1]
+    if twice:
+        raise InputError(f"{name} has {columns.count(twice[0])} columns named {twice[0]!r}; each needs its own name")
+    try:
+        frame = pl.read_csv(
+            text.encode(), separator=separator, try_parse_dates=True, infer_schema_length=None, null_values=MISSING
+        )
+    except pl.exceptions.PolarsError:
+        _refuse_ragged(text, separator, name)
+        raise
+    if frame.height and frame.to_series(-1).null_count():  # what is missing at the end of a row may be a field
+        _refuse_ragged(text, separator, name)
+    bare = pl.col(pl.String).str.strip_chars()
+    return frame.rename(dict(zip(frame.columns, columns, strict=True))).with_columns(
+        pl.when(bare.is_in(MISSING).not_()).then(bare).name.keep()
+    )
+
+
+def _refuse_ragged(text: str, separator: str, name: str) -> None:
+    """polars fills short rows with missing values, and does not say which row is too long."""
+    rows = csv.reader(StringIO(text), delimiter=separator)
+    expected = len(next(rows))
+    for row, fields in enumerate(rows, 1):
+        if len(fields) != expected and (fields or expected > 1):
+            raise InputError(
+                f"{name}, row {row} (line {rows.line_num}): {expected} values were expected, as in the header; "
+                f"found {len(fields)}"
+            )
+
+
+def parse_times(text: pl.Series) -> pl.Series:
+    """`text` as datetimes, null where it is none."""
+    try:
+        return text.str.to_datetime(strict=False)
+    except pl.exceptions.PolarsError:  # not one that looks like a time
+        return pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))

@@ -5,13 +5,13 @@ Each step of a window has these channels, in this order:
     target, past inputs      0 where not known, always so after the origin
     future inputs            known ahead
     masks of all of those    1 where the value is known, 0 where it is not
-    static inputs, calendar
+    static inputs, and theirs; calendar
 
 so a missing value and a value that lies in the future reach the network in the same way: as 0 with a mask of 0.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -42,8 +42,11 @@ class Scaling:
     @classmethod
     def fit(cls, panel: Panel, shape: Any = "auto") -> Self:
         """From `panel`, which holds the training part alone. One shape of transform serves the target of all series."""
-        roles, every = panel.roles, np.concatenate([s.target for s in panel.series])
-        shape = Scaler.fit(every, shape, roles.target).shape
+        roles = panel.roles
+        if shape == "auto":  # what most series want, where all of them can have it
+            wanted = [Scaler.fit(s.target, name=roles.target).shape for s in panel.series]
+            able = all(not (s.target < 0).any() for s in panel.series)
+            shape = "sqrt" if able and 2 * wanted.count("sqrt") > len(wanted) else "none"
         target = {s.name: Scaler.fit(s.target, shape, roles.target) for s in panel.series}
         inputs = {}
         for role, columns in (("past", roles.past), ("future", roles.future), ("static", roles.static)):
@@ -53,10 +56,27 @@ class Scaling:
         return cls(target, inputs)
 
     def of(self, series: Series) -> Scaler:
-        """The target's scaler for `series`; one that was not seen in training is scaled by its own values."""
-        if series.name in self.target:
-            return self.target[series.name]
-        return Scaler.fit(series.target, next(iter(self.target.values())).shape)
+        """The target's scaler for `series`."""
+        return self.target[series.name]
+
+    def knowing(self, panel: Panel, known: Sequence[int]) -> Self:
+        """With a scaler for each new series of `panel`, from its first `known` steps: what follows is to be forecast.
+
+        One without any value there is scaled like the mean of the others.
+        """
+        shape = next(iter(self.target.values())).shape
+        mean, std = (float(np.mean([getattr(s, part) for s in self.target.values()])) for part in ("mean", "std"))
+        usual = Scaler(mean, std, shape)
+        new = {
+            s.name: Scaler.fit(s.target[:n], shape, panel.roles.target) if (~np.isnan(s.target[:n])).any() else usual
+            for s, n in zip(panel.series, known, strict=True)
+            if s.name not in self.target
+        }
+        return replace(self, target={**self.target, **new})
+
+    def reshaped(self, panel: Panel, shape: Any) -> Self:
+        """With the target's scalers fitted anew to `panel`, the training part, in another shape."""
+        return replace(self, target={s.name: Scaler.fit(s.target, shape, panel.roles.target) for s in panel.series})
 
     def inverse(self, panel: Panel, origins: Tensor, scaled: np.ndarray) -> np.ndarray:
         """(N, ...) scaled values of the target for the windows at `origins` (N, 2), back in its unit."""
@@ -125,7 +145,8 @@ class Windows:
     """
 
     def __init__(self, panel: Panel, scaling: Scaling, *, window: int, horizon: int, calendar: Sequence[str]):
-        self.panel, self.window, self.horizon = panel, window, horizon
+        self.panel, self.scaling, self.calendar = panel, scaling, calendar
+        self.window, self.horizon = window, horizon
         self.known_only_past = 1 + len(panel.roles.past)
         self.known = self.known_only_past + len(panel.roles.future)
         self.lengths = [len(s) for s in panel.series]
@@ -161,7 +182,8 @@ class Windows:
         changing = self._padded(
             np.stack([target, *scaled(roles.past, s.past), *scaled(roles.future, s.future)], axis=1)
         )
-        static = np.tile(np.nan_to_num(np.array(scaled(roles.static, s.static))), (len(changing), 1))
+        fixed = np.array(scaled(roles.static, s.static))
+        static = np.tile(np.concatenate([np.nan_to_num(fixed), ~np.isnan(fixed)]), (len(changing), 1))
         cycles = calendar_features(self._extended(s), calendar)
         return np.concatenate([np.nan_to_num(changing), ~np.isnan(changing), static, cycles], axis=1)
 
@@ -180,6 +202,11 @@ class Windows:
             found.append(torch.stack([torch.full_like(origins, k), origins], dim=1)[seen])
         return torch.cat(found)
 
+    def truth(self, origins: Tensor) -> Tensor:
+        """(B, horizon): the scaled target ahead of `origins` (B, 2), NaN where not observed."""
+        at = torch.from_numpy(self.starts)[origins[:, 0]] + origins[:, 1]
+        return self.target[at[:, None] + torch.arange(1, self.horizon + 1)]
+
     def batch(self, origins: Tensor) -> Batch:
         """The windows at `origins` (B, 2)."""
         at = torch.from_numpy(self.starts)[origins[:, 0]] + origins[:, 1]
@@ -187,7 +214,7 @@ class Windows:
         ahead = x[:, self.window :]
         ahead[..., : self.known_only_past] = 0
         ahead[..., self.known : self.known + self.known_only_past] = 0
-        return Batch(x, self.target[at[:, None] + torch.arange(1, self.horizon + 1)])
+        return Batch(x, self.truth(origins))
 
     def long_form(self, origins: Tensor, columns: Mapping[str, np.ndarray]) -> pl.DataFrame:
         """A row for each window and lead: unique_id, cutoff, ds, lead, y, and `columns`, each (N, horizon)."""

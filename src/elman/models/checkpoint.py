@@ -1,5 +1,7 @@
 """A trained model as a folder of data: `config.json` and `model.safetensors`. Nothing in it is ever executed."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,19 +9,25 @@ import torch
 from torch import nn
 
 from elman.errors import InputError
-from elman.files import read_json, read_tensors, sha256, write_json, write_tensors
+from elman.files import finite, read_json, read_tensors, sha256, write_json, write_tensors
 
 FORMAT = 1
 
 
 def save_model(folder: Path, model: nn.Module, config: dict[str, Any]) -> None:
-    """Write `model`'s weights, then `config` with their hash, so that a mixture of two models is noticed."""
+    """Write `model`'s weights, then `config` with both hashes: a change, or a mixture of two models, is noticed."""
     write_tensors(folder / "model.safetensors", model.state_dict())
-    write_json(folder / "config.json", {"format": FORMAT, "sha256": sha256(folder / "model.safetensors"), **config})
+    whole = {"format": FORMAT, "sha256": sha256(folder / "model.safetensors"), **config}
+    write_json(folder / "config.json", {**whole, "config_sha256": _fingerprint(whole)})
+
+
+def _fingerprint(config: dict[str, Any]) -> str:
+    """The hash of what `config` says, in whatever order."""
+    return hashlib.sha256(json.dumps(finite(config), sort_keys=True).encode()).hexdigest()
 
 
 def load_config(folder: Path) -> dict[str, Any]:
-    """The config of a model folder; InputError when it is missing, malformed or of a newer format."""
+    """The config of a model folder; InputError when it is missing, changed or of a newer format."""
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder} is not a model folder: it has no config.json")
     config = read_json(folder / "config.json")
@@ -30,11 +38,13 @@ def load_config(folder: Path) -> dict[str, Any]:
             f"{folder} was written in format {config['format']} by a newer elman; this one reads up to format "
             f"{FORMAT}. Update elman"
         )
+    if config.pop("config_sha256", None) != _fingerprint(config):
+        raise InputError(f"{folder / 'config.json'} is not the file that was saved; it was changed")
     return config
 
 
 def load_weights(folder: Path, model: nn.Module, config: dict[str, Any]) -> None:
-    """Fill `model` from `folder`; InputError unless the file is the one that was saved and fits, name by name."""
+    """Fill `model`, which may be on the meta device; InputError unless the file is the saved one and fits by name."""
     path = folder / "model.safetensors"
     if not path.is_file():
         raise InputError(f"{folder} is not a whole model folder: it has no model.safetensors")
@@ -51,4 +61,4 @@ def load_weights(folder: Path, model: nn.Module, config: dict[str, Any]) -> None
             raise InputError(f"{path}: tensor {name!r}: expected {expected}, found {found}")
         if not torch.isfinite(weights[name]).all():
             raise InputError(f"{path}: tensor {name!r} holds values that are not finite")
-    model.load_state_dict(weights)
+    model.load_state_dict(weights, assign=True)

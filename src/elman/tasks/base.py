@@ -104,7 +104,8 @@ class Estimator(BaseEstimator):
             raise InputError(f"{folder} holds a model for the task {config.get('task')!r}, not {cls.task!r}")
         try:
             self: Self = from_known(cls, config["settings"])
-            self.network_ = self._restore(config["learned"])
+            with torch.device("meta"):  # no memory before the shapes have been compared
+                self.network_ = self._restore(config["learned"])
         except InputError as error:
             raise InputError(f"{folder / 'config.json'}: {error}; the file was changed") from None
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:

@@ -1,17 +1,18 @@
 """What a network must beat: forecasts that cost next to nothing. Each returns (N, horizon) in the target's unit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
-from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from elman.data.series import Panel, Series, times_after
-from elman.data.windows import Scaling, Windows
+from elman.data.windows import Windows
 from elman.training.metrics import rmse
 
+AT_ONCE = 1024  # windows whose channels lie in memory at once
 RIDGE_LAGS = 30
+RIDGE_LARGEST = 6000  # inputs; the products of all pairs of them are kept
 RIDGE_ALPHAS = (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)
 SEASONS = {"m": 1440, "h": 24, "d": 7, "w": 52, "mo": 12, "q": 4, "y": 1, "i": 1}
 
@@ -35,8 +36,8 @@ def _filled_forward(values: np.ndarray) -> np.ndarray:
 
 
 def seasonal_naive(panel: Panel, origins: Tensor, horizon: int, season: int) -> np.ndarray:
-    """The value one season before, or the nearest earlier season in which that step was observed."""
-    out = np.full((len(origins), horizon), np.nan)
+    """The value one season before, or in the nearest earlier one in which it was observed, or else the last value."""
+    last, out = persistence(panel, origins, horizon), np.full((len(origins), horizon), np.nan)
     for row, (k, t) in enumerate(origins.tolist()):
         target = panel.series[k].target
         for lead in range(1, horizon + 1):
@@ -44,7 +45,7 @@ def seasonal_naive(panel: Panel, origins: Tensor, horizon: int, season: int) -> 
             while back >= 0 and np.isnan(out[row, lead - 1]):
                 out[row, lead - 1] = target[back]
                 back -= season
-    return out
+    return np.where(np.isnan(out), last, out)
 
 
 def climatology(panel: Panel, train: Panel, origins: Tensor, horizon: int, days: int = 15) -> np.ndarray | None:
@@ -83,36 +84,65 @@ def _yearly_means(series: Series, days: int) -> np.ndarray:
 
 
 def ridge(
-    panel: Panel,
-    scaling: Scaling,
-    origins: Tensor,
-    horizon: int,
-    *,
-    calendar: Sequence[str],
-    train_ends: Sequence[int],
-    val_ends: Sequence[int],
+    windows: Windows, origins: Tensor, *, train_ends: Sequence[int], val_ends: Sequence[int]
 ) -> np.ndarray | None:
-    """Ridge regression for each lead time on the same scaled, masked channels as the network, over the last 30 steps.
+    """Ridge regression for each lead time on the scaled, masked channels that the network reads, over 30 steps at most.
 
-    Its penalty is chosen on the validation part (from `train_ends` to `val_ends` of each series). None where the
-    training part has too few whole windows.
+    Its penalty, and whether the target is scaled as for the network or as a logarithm, are chosen on the validation
+    part (from `train_ends` to `val_ends` of each series). None where there is too little to fit, or too much to solve.
     """
-    windows = Windows(panel, scaling, window=RIDGE_LAGS, horizon=horizon, calendar=calendar)
+    panel, scalings = windows.panel, [windows.scaling]
+    train = panel.head(train_ends)
+    if all(not (s.target <= 0).any() for s in panel.series) and all((~np.isnan(s.target)).any() for s in train.series):
+        scalings.append(windows.scaling.reshaped(train, "log"))
+    best, chosen = np.inf, None
+    for scaling in scalings:
+        lagged = Windows(
+            panel,
+            scaling,
+            window=min(RIDGE_LAGS, windows.window),
+            horizon=windows.horizon,
+            calendar=windows.calendar,
+        )
+        choose_on = lagged.origins(first=train_ends, last=val_ends)
+        if not len(choose_on):
+            return None
+        truth = scaling.inverse(panel, choose_on, lagged.truth(choose_on).numpy())
+        for weights in _ridges(lagged, lagged.origins(last=train_ends)):
+            error = rmse(truth, _apply(lagged, choose_on, weights))
+            if error < best:
+                best, chosen = error, (lagged, weights)
+    return None if chosen is None else _apply(chosen[0], origins, chosen[1])
 
-    def design(o: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        x, y = windows.batch(o)
-        return x.flatten(1).numpy(), y.numpy()
 
-    fit_on, choose_on = windows.origins(last=train_ends), windows.origins(first=train_ends, last=val_ends)
-    x, y = design(fit_on)
-    x_val, y_val = design(choose_on)
-    whole = ~np.isnan(y).any(1)
-    if whole.sum() < 2 or not len(choose_on) or (origins[:, 1] < RIDGE_LAGS - 1).any():
-        return None
-    truth = scaling.inverse(panel, choose_on, y_val)
+def _ridges(windows: Windows, origins: Tensor) -> Iterator[np.ndarray]:
+    """(K + 1, horizon) weights, the last row the intercept, for each penalty: from sums over parts of the windows."""
+    size = windows.input_size * (windows.window + windows.horizon) + 1
+    if size > RIDGE_LARGEST:
+        return
+    gram, moment = np.zeros((size, size)), np.zeros((size, windows.horizon))
+    for part in origins.split(AT_ONCE):
+        x, y = _design(windows, part), windows.truth(part).double().numpy()
+        whole = ~np.isnan(y).any(axis=1)
+        gram += x[whole].T @ x[whole]
+        moment += x[whole].T @ y[whole]
+    n = gram[-1, -1]
+    if n < 2:
+        return
+    x_mean, y_mean = gram[-1, :-1] / n, moment[-1] / n
+    values, vectors = np.linalg.eigh(gram[:-1, :-1] - n * np.outer(x_mean, x_mean))
+    turned = vectors.T @ (moment[:-1] - n * np.outer(x_mean, y_mean))
+    for alpha in RIDGE_ALPHAS:
+        slope = vectors @ (turned / (np.maximum(values, 0) + alpha)[:, None])
+        yield np.concatenate([slope, (y_mean - x_mean @ slope)[None]])
 
-    def error(model: Ridge) -> float:
-        return rmse(truth, scaling.inverse(panel, choose_on, model.predict(x_val)))
 
-    best = min((Ridge(alpha).fit(x[whole], y[whole]) for alpha in RIDGE_ALPHAS), key=error)
-    return scaling.inverse(panel, origins, best.predict(design(origins)[0]))
+def _design(windows: Windows, origins: Tensor) -> np.ndarray:
+    """(B, K + 1): all channels of all steps of each window, and a one."""
+    x = windows.batch(origins).x.flatten(1).double().numpy()
+    return np.concatenate([x, np.ones((len(x), 1))], axis=1)
+
+
+def _apply(windows: Windows, origins: Tensor, weights: np.ndarray) -> np.ndarray:
+    scaled = np.concatenate([_design(windows, part) @ weights for part in origins.split(AT_ONCE)])
+    return windows.scaling.inverse(windows.panel, origins, scaled)

@@ -77,19 +77,23 @@ class Event:
     def probability(self, forecast: np.ndarray, quantiles: tuple[float, ...]) -> np.ndarray:
         """(...,) from sorted quantiles (..., Q) in the target's unit: the distribution runs straight between them and
         falls off exponentially beyond the outermost, going on with the density that it has there."""
-        below = _cdf(forecast.reshape(-1, len(quantiles)), np.asarray(quantiles), self.threshold).reshape(
-            forecast.shape[:-1]
-        )
+        itself = self.sign in (">", "<=")  # whether the threshold counts as below
+        below = _share_below(forecast.reshape(-1, len(quantiles)), np.asarray(quantiles), self.threshold, itself)
+        below = below.reshape(forecast.shape[:-1])
         return 1 - below if self.sign[0] == ">" else below
 
 
-def _cdf(q: np.ndarray, tau: np.ndarray, at: float) -> np.ndarray:
+def _share_below(q: np.ndarray, tau: np.ndarray, at: float, itself: bool) -> np.ndarray:
+    """(N,) probability of a value below `at`, or up to it; the two differ where quantiles coincide, as in rain."""
     out = np.empty(len(q))
     tiny = 1e-9 * (1 + np.abs(q).max(axis=1))
     right = np.maximum(q[:, -1] - q[:, -2], tiny) / (tau[-1] - tau[-2]) * (1 - tau[-1])
     left = np.maximum(q[:, 1] - q[:, 0], tiny) / (tau[1] - tau[0]) * tau[0]
     for row, values in enumerate(q):
-        if at > values[-1]:
+        first, after = np.searchsorted(values, at, "left"), np.searchsorted(values, at, "right")
+        if after - first > 1:  # a share of all values is this one
+            out[row] = (tau[after - 1] if after < len(tau) else 1.0) if itself else (tau[first] if first else 0.0)
+        elif at > values[-1]:
             out[row] = 1 - (1 - tau[-1]) * np.exp(-(at - values[-1]) / right[row])
         elif at < values[0]:
             out[row] = tau[0] * np.exp(-(values[0] - at) / left[row])

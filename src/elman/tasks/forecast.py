@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +31,9 @@ from elman.training.losses import mse, pinball
 from elman.training.record import Run
 from elman.training.threads import threads_for
 
+AT_ONCE = 1024  # windows that the network reads at once where no gradient is needed
+MIN_OBSERVED = 10  # values of the target from which a series' own mean and spread are taken
+
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class Forecaster(ForecastSettings, Estimator):
@@ -37,8 +41,8 @@ class Forecaster(ForecastSettings, Estimator):
 
     The settings are described in `elman.tasks.settings`. A table is long (`unique_id, ds, y`, or names of your own)
     or wide with `target=`; a path to CSV or Parquet, or a polars, pandas or pyarrow frame. One network serves all
-    series (a global model). It learns the mean and a grid of quantiles at once; the quantiles are
-    then calibrated on the validation part (split-conformal).
+    series (a global model). It learns a point forecast (the mean of the transformed target)
+    and a grid of quantiles at once; the quantiles are then calibrated on the validation part (split-conformal).
 
     >>> import math
     >>> table = pl.DataFrame({"ds": range(200), "y": [math.sin(t / 5) for t in range(200)]})
@@ -66,7 +70,10 @@ class Forecaster(ForecastSettings, Estimator):
         interrupted run there; it ends with the weights that it would have had without the interruption.
         """
         table, panel = self._new_panel(X)
-        windows, train_on, validate_on = self._prepare(panel.head(panel.test_begins(test)))
+        begins, ends = panel.test_begins(test), panel.observed_lengths()
+        if test is not None and max(e - b for b, e in zip(begins, ends, strict=True)) < self.horizon:
+            raise InputError(f"the test part ({test}) is shorter than the horizon of {self.horizon} steps")
+        windows, train_on, validate_on = self._prepare(panel.head(begins))
         facts = {
             "path": None if table.path is None else str(table.path),
             "sha256": table.sha256,
@@ -99,24 +106,48 @@ class Forecaster(ForecastSettings, Estimator):
 
     def _prepare(self, panel: Panel) -> tuple[Windows, Tensor, Tensor]:
         """Learn all that needs no network; return the windows, and the origins to train and to validate on."""
-        lengths = panel.observed_lengths()
-        panel = panel.head(lengths)
-        train_ends = self._train_ends(lengths)
-        self.roles_, self.step_, self.notes_ = panel.roles, panel.step, list(panel.notes)
+        panel, lengths, train_ends, notes = self._long_enough(panel)
+        self.trained_until_ = {s.name: str(s.times[-1]) for s in panel.series}
+        self.roles_, self.step_, self.notes_ = panel.roles, panel.step, [*panel.notes, *notes]
         self.quantiles_ = quantiles_for(tuple(self.level))
         self.calendar_ = tuple(self.calendar if self.calendar is not None else calendar_for(panel.head(train_ends)))
         self.event_ = None if self.event is None else Event.parse(self.event)
         self.scaling_ = Scaling.fit(panel.head(train_ends), self.transform)
-        windows = self._windows(panel)
+        windows = self._windows(panel, lengths)
         train_on, validate_on = windows.origins(last=train_ends), windows.origins(first=train_ends)
         if not len(train_on) or not len(validate_on):
             raise InputError(
-                f"the table is too short: window={self.window} and horizon={self.horizon} need at least "
-                f"{self.window + self.horizon} steps to train on and {self.horizon} more to validate on; the "
-                f"longest series has {max(train_ends)} and {max(lengths) - max(train_ends)}. "
-                "Choose a smaller window or horizon, or give more rows"
+                f"no window of {self.window} + {self.horizon} steps has an observed target ahead to "
+                f"{'validate' if len(train_on) else 'train'} on; choose a smaller window, horizon or validation"
             )
         return windows, train_on, validate_on
+
+    def _long_enough(self, panel: Panel) -> tuple[Panel, list[int], list[int], list[str]]:
+        """The series that can be trained on, their lengths, where their validation begins, and a note of the others."""
+        lengths = panel.observed_lengths()
+        ends = self._train_ends(lengths)
+        need = self.window + self.horizon
+        good = [
+            k
+            for k, s in enumerate(panel.series)
+            if ends[k] >= need
+            and lengths[k] - ends[k] >= self.horizon
+            and (~np.isnan(s.target[: ends[k]])).sum() >= MIN_OBSERVED
+        ]
+        if not good:
+            longest = max(range(len(lengths)), key=ends.__getitem__)
+            raise InputError(
+                f"the table is too short: window={self.window} and horizon={self.horizon} need at least {need} steps "
+                f"to train on, with {MIN_OBSERVED} values of {panel.roles.target!r}, and {self.horizon} more to "
+                f"validate on (validation={self.validation:g}); the longest series has {ends[longest]} and "
+                f"{lengths[longest] - ends[longest]}. Choose a smaller window or horizon, or give more rows"
+            )
+        left = [s.name for k, s in enumerate(panel.series) if k not in good]
+        notes = (
+            [f"{len(left)} of {len(lengths)} series are too short to train on ({', '.join(left[:5])})"] if left else []
+        )
+        kept = panel.only(good).head([lengths[k] for k in good])
+        return kept, [lengths[k] for k in good], [ends[k] for k in good], notes
 
     def _train(
         self,
@@ -151,11 +182,10 @@ class Forecaster(ForecastSettings, Estimator):
                 resume=resume,
                 on_event=note,
             )
-        self.network_, self.input_size_ = network, windows.input_size
+        self.network_, self.input_size_ = network.eval(), windows.input_size
         self.history_ = run.events() if run else events
-        validated = [windows.batch(o) for o in validate_on.split(1024)]
-        y = torch.cat([b.y for b in validated]).double().numpy()
-        self.shifts_ = conformal_shifts(y, self._outputs(network, validated)[..., 1:], self.quantiles_)
+        y = windows.truth(validate_on).double().numpy()
+        self.shifts_ = conformal_shifts(y, self._outputs(windows, validate_on)[..., 1:], self.quantiles_)
 
     def _train_ends(self, lengths: Sequence[int]) -> list[int]:
         """For each series of so many steps before the test part, where its validation part begins."""
@@ -173,8 +203,10 @@ class Forecaster(ForecastSettings, Estimator):
             dropout=self.dropout,
         )
 
-    def _windows(self, panel: Panel) -> Windows:
-        return Windows(panel, self.scaling_, window=self.window, horizon=self.horizon, calendar=self.calendar_)
+    def _windows(self, panel: Panel, known: Sequence[int]) -> Windows:
+        """The windows of `panel`; a series that was not trained on is scaled by its first `known` steps."""
+        scaling = self.scaling_.knowing(panel, known)
+        return Windows(panel, scaling, window=self.window, horizon=self.horizon, calendar=self.calendar_)
 
     def _batches(self, windows: Windows, origins: Tensor, epoch: int) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
@@ -185,14 +217,14 @@ class Forecaster(ForecastSettings, Estimator):
         return mse(outputs[..., 0], y) + pinball(outputs[..., 1:], y, self.quantiles_)
 
     def _validation_loss(self, network: nn.Module, windows: Windows, origins: Tensor) -> float:
-        parts = [windows.batch(o) for o in origins.split(1024)]
-        outputs = torch.cat([network(part.x, self.horizon) for part in parts])
-        return self._loss(outputs, torch.cat([part.y for part in parts])).item()
+        outputs = torch.cat([network(windows.batch(part).x, self.horizon) for part in origins.split(AT_ONCE)])
+        return self._loss(outputs, windows.truth(origins)).item()
 
-    def _outputs(self, network: nn.Module, parts: Sequence[Batch]) -> np.ndarray:
-        """(N, horizon, 1 + Q) scaled: the mean, then the quantiles in order, not yet calibrated."""
+    def _outputs(self, windows: Windows, origins: Tensor) -> np.ndarray:
+        """(N, horizon, 1 + Q) scaled: the point forecast, then the quantiles in order, not yet calibrated."""
         with torch.no_grad():
-            outputs = torch.cat([network(part.x, self.horizon) for part in parts]).double().numpy()
+            parts = [self.network_(windows.batch(part).x, self.horizon) for part in origins.split(AT_ONCE)]
+        outputs = torch.cat(parts).double().numpy()
         outputs[..., 1:].sort(axis=-1)
         return outputs
 
@@ -203,14 +235,20 @@ class Forecaster(ForecastSettings, Estimator):
         `event=`. X needs at least `window` steps of each series; rows with inputs known ahead, without target, follow.
         """
         table, panel = self._read(X)
-        origins = []
-        for k, (s, n) in enumerate(zip(panel.series, panel.observed_lengths(), strict=True)):
+        origins, short = [], []
+        for k, (s, n) in enumerate(zip(panel.series, lengths := panel.observed_lengths(), strict=True)):
             if n < self.window:
-                raise InputError(
-                    f"{table.name}: there are {n} steps{s.of} up to the last observed {self.roles_.target!r}, and the "
-                    f"model reads window={self.window} of them"
+                short.append(
+                    f"there are {n} steps{s.of} up to the last observed {self.roles_.target!r}, and the model reads "
+                    f"window={self.window} of them"
                 )
+                continue
             for c, column in enumerate(self.roles_.future):
+                lost = int(np.isnan(s.future[n : n + self.horizon, c]).sum()) + max(0, n + self.horizon - len(s))
+                if 0 < lost < self.horizon:
+                    warnings.warn(
+                        f"{lost} of {self.horizon} values of {column!r} ahead{s.of} are missing", stacklevel=2
+                    )
                 if np.isnan(s.future[n : n + self.horizon, c]).all():
                     raise InputError(
                         f"{table.name}: the model was trained with {column!r} known ahead, and there is no value of "
@@ -218,8 +256,12 @@ class Forecaster(ForecastSettings, Estimator):
                         "without target"
                     )
             origins.append([k, n - 1])
-        frame = self._forecast(panel, torch.tensor(origins)).frame
-        return table.give_back(self._in_users_words(frame.drop("cutoff", "lead", "y")))
+        if not origins:
+            raise InputError(f"{table.name}: {short[0]}")
+        for reason in short:
+            warnings.warn(f"no forecast: {reason}", stacklevel=2)
+        frame = self._forecast(self._windows(panel, lengths), torch.tensor(origins)).frame
+        return self._in_users_words(frame.drop("cutoff", "lead", "y"), table)
 
     def backtest(self, X: Any, test: Held | None = None, *, stride: int = 1) -> Any:
         """Forecasts from every `stride`-th origin whose steps ahead lie in the `test` part of X (default: anywhere).
@@ -227,28 +269,34 @@ class Forecaster(ForecastSettings, Estimator):
         Columns as `predict`, and `cutoff` (the last step that the forecast knew), `lead` (1 to horizon) and `y`.
         """
         table, panel = self._read(X)
-        origins = self._windows(panel).origins(first=panel.test_begins(test, default=0), stride=stride)
+        first = panel.test_begins(test, default=self.window)
+        windows = self._windows(panel, first)
+        origins = windows.origins(first=first, stride=stride)
         self._need_windows(origins, table, test)
-        return table.give_back(self._in_users_words(self._forecast(panel, origins).frame))
+        return self._in_users_words(self._forecast(windows, origins).frame, table)
 
     def evaluate(self, X: Any, test: Held) -> Scores:
         """Scores of all forecasts in the `test` part of X, beside baselines that learn from the rows before it."""
         table, panel = self._read(X)
         first = panel.test_begins(test)
-        origins = self._windows(panel).origins(first=first)
+        windows = self._windows(panel, first)
+        origins = windows.origins(first=first)
         self._need_windows(origins, table, test)
+        seen = [
+            s.name
+            for s, n in zip(panel.series, first, strict=True)
+            if self.trained_until_.get(s.name, "") > str(s.times[n - 1])
+        ]
         self.scores_ = score(
             self.architecture,
-            self._forecast(panel, origins),
-            self.scaling_,
+            self._forecast(windows, origins),
             target=self.roles_.target,
             levels=self.level,
             event=self.event_,
             season=self.season,
-            calendar=self.calendar_,
             train_ends=self._train_ends(first),
             test_begins=first,
-            notes=[*self.notes_, *self._known_ahead()],
+            notes=[*self.notes_, *self._known_ahead(), *(["part of the test part was trained on"] if seen else [])],
         )
         return self.scores_
 
@@ -278,12 +326,14 @@ class Forecaster(ForecastSettings, Estimator):
                 fitted = clone(self)
                 fitted._train(*fitted._prepare(panel.head(cutoffs)))
             origins = torch.tensor([[k, c - 1] for k, c in enumerate(cutoffs) if c >= self.window])
-            frames.append(fitted._forecast(panel, origins).frame)
-        return table.give_back(fitted._in_users_words(pl.concat(frames)))
+            frames.append(fitted._forecast(fitted._windows(panel, cutoffs), origins).frame)
+        return fitted._in_users_words(pl.concat(frames), table)
 
-    def report(self, path: str | os.PathLike[str]) -> Path:
+    def report(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Write one self-contained page: how it was trained and, after `evaluate`, how good it is."""
         check_is_fitted(self)
+        if Path(path).exists() and not force:
+            raise InputError(f"{path} exists; nothing is overwritten without force=True")
         with tempfile.TemporaryDirectory() as folder:
             run = Run(Path(folder) / "run")
             run.start({"task": self.task, "settings": self.settings(), "versions": versions()})
@@ -315,11 +365,10 @@ class Forecaster(ForecastSettings, Estimator):
             part = "" if test is None else f" whose steps ahead lie in the test part ({test})"
             raise InputError(f"{table.name} has no whole window of {self.window} + {self.horizon} steps{part}")
 
-    def _forecast(self, panel: Panel, origins: Tensor) -> Forecasts:
-        windows = self._windows(panel)
-        scaled = self._outputs(self.network_, [windows.batch(o) for o in origins.split(1024)])
+    def _forecast(self, windows: Windows, origins: Tensor) -> Forecasts:
+        scaled = self._outputs(windows, origins)
         scaled[..., 1:] = np.sort(scaled[..., 1:] + self.shifts_, axis=-1)
-        outputs = self.scaling_.inverse(panel, origins, scaled)
+        outputs = windows.scaling.inverse(windows.panel, origins, scaled)
         point, quantiles = outputs[..., 0], outputs[..., 1:]
         columns: dict[str, np.ndarray] = {"forecast": point}
         for level in self.level:
@@ -327,19 +376,18 @@ class Forecaster(ForecastSettings, Estimator):
                 columns[f"{side}-{level:g}"] = quantiles[..., self.quantiles_.index(end)]
         if self.event_:
             columns["p_event"] = self.event_.probability(quantiles, self.quantiles_)
-        return Forecasts(panel, origins, point, quantiles, self.quantiles_, windows.long_form(origins, columns))
+        return Forecasts(windows, origins, point, quantiles, self.quantiles_, windows.long_form(origins, columns))
 
-    def _in_users_words(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """`frame` with the names that the user's table has for the series and the time; dates where it had dates."""
-        if self.roles_.series is None:
+    def _in_users_words(self, frame: pl.DataFrame, table: Table) -> Any:
+        """`frame` as the user's kind of data frame, with the names and types of their columns of series and time."""
+        roles, own = self.roles_, table.frame.schema
+        if roles.time is not None and own[roles.time] == pl.Date:
+            frame = frame.with_columns(pl.col(c).cast(pl.Date) for c in ("cutoff", "ds") if c in frame.columns)
+        if roles.series is None:
             frame = frame.drop("unique_id")
-        days = [
-            c
-            for c in ("cutoff", "ds")
-            if c in frame.columns and frame[c].dtype == pl.Datetime and self.step_[-1] in "doy"
-        ]
-        frame = frame.with_columns(pl.col(c).cast(pl.Date) for c in days)
-        return frame.rename({"unique_id": self.roles_.series or "", "ds": self.roles_.time or "ds"}, strict=False)
+        else:
+            frame = frame.with_columns(pl.col("unique_id").cast(own[roles.series])).rename({"unique_id": roles.series})
+        return table.give_back(frame.rename({"ds": roles.time or "ds"}))
 
     def _learned(self) -> dict[str, Any]:
         return {
@@ -351,6 +399,7 @@ class Forecaster(ForecastSettings, Estimator):
             "quantiles": self.quantiles_,
             "shifts": self.shifts_.tolist(),
             "notes": self.notes_,
+            "trained_until": self.trained_until_,
             "history": [event for event in self.history_ if event["event"] != "step"],
         }
 
@@ -359,6 +408,7 @@ class Forecaster(ForecastSettings, Estimator):
         roles: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in learned["roles"].items()}
         self.roles_ = Roles(**roles)
         self.step_, self.notes_, self.history_ = str(learned["step"]), list(learned["notes"]), list(learned["history"])
+        self.trained_until_ = dict(learned["trained_until"])
         self.calendar_, self.quantiles_ = tuple(learned["calendar"]), tuple(learned["quantiles"])
         self.event_ = None if self.event is None else Event.parse(self.event)
         self.input_size_ = int(learned["input_size"])

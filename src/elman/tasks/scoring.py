@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 from torch import Tensor
 
-from elman.data.series import Panel
-from elman.data.windows import Scaling
+from elman.data.windows import Windows
 from elman.files import read_json, replacing, write_json
 from elman.tasks import baselines
 from elman.tasks.calibration import Event
@@ -52,7 +51,7 @@ class Scores:
 class Forecasts:
     """What a network said of N windows, in the target's unit."""
 
-    panel: Panel
+    windows: Windows
     origins: Tensor  # (N, 2): series, last known step
     point: np.ndarray  # (N, horizon)
     quantiles: np.ndarray  # (N, horizon, Q), calibrated
@@ -71,13 +70,11 @@ class Forecasts:
 def score(
     network: str,
     forecasts: Forecasts,
-    scaling: Scaling,
     *,
     target: str,
     levels: Sequence[float],
     event: Event | None,
     season: int | None,
-    calendar: Sequence[str],
     train_ends: Sequence[int],
     test_begins: Sequence[int],
     notes: Sequence[str],
@@ -86,17 +83,19 @@ def score(
 
     The baselines learn from the steps before `test_begins` of each series, ridge's penalty from `train_ends` on.
     """
-    panel, origins, horizon = forecasts.panel, forecasts.origins, forecasts.horizon
+    panel, origins, horizon = forecasts.windows.panel, forecasts.origins, forecasts.horizon
     season = season or baselines.season_of(panel.step)
     y = forecasts.column("y")
     applied = {
         "persistence": baselines.persistence(panel, origins, horizon),
         "seasonal_naive": baselines.seasonal_naive(panel, origins, horizon, season),
         "climatology": baselines.climatology(panel, panel.head(test_begins), origins, horizon),
-        "ridge": baselines.ridge(
-            panel, scaling, origins, horizon, calendar=calendar, train_ends=train_ends, val_ends=test_begins
-        ),
+        "ridge": baselines.ridge(forecasts.windows, origins, train_ends=train_ends, val_ends=test_begins),
     }
+    notes = [
+        *notes,
+        *(f"there is no {name} baseline: it can't be made here" for name, v in applied.items() if v is None),
+    ]
     others = {name: values for name, values in applied.items() if values is not None}
     scales = [_naive_error(s.target[:n], season) for s, n in zip(panel.series, test_begins, strict=True)]
     members = [(origins[:, 0] == k).numpy() for k in range(len(panel.series))]
@@ -166,7 +165,7 @@ def _event_scores(
     event: Event, forecasts: Forecasts, y: np.ndarray, others: Mapping[str, np.ndarray], test_begins: Sequence[int]
 ) -> dict[str, Any]:
     """Brier score, warnings and reliability by lead time; the base rate comes from the steps before the test part."""
-    before = np.concatenate([s.target[:n] for s, n in zip(forecasts.panel.series, test_begins, strict=True)])
+    before = np.concatenate([s.target[:n] for s, n in zip(forecasts.windows.panel.series, test_begins, strict=True)])
     base_rate = float(event.happened(before[~np.isnan(before)]).mean())
     probability, rows = forecasts.column("p_event"), []
     for lead in [*range(forecasts.horizon), "all"]:

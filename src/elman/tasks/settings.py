@@ -5,7 +5,8 @@ is imported here, so that `elman fit forecast --help` answers at once.
 """
 
 import difflib
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_type_hints
 
 from elman.errors import InputError
@@ -38,7 +39,7 @@ class TrainingSettings:
     batch_size: int = setting(64, "windows in each step of the optimiser", low=1)
     learning_rate: float = setting(2e-3, "of Adam, at its highest; it falls along a cosine", low=1e-7, high=1.0)
     weight_decay: float = setting(0.0, "decoupled weight decay (AdamW)", low=0.0, high=1.0)
-    clip: float | None = setting(1.0, "largest norm of the gradient", low=0.0)
+    clip: float | None = setting(1.0, "largest norm of the gradient", low=1e-9)
     validation: float = setting(
         0.2,
         "last part of the training rows, held back to stop early and to calibrate; a share below 1, or steps",
@@ -47,7 +48,7 @@ class TrainingSettings:
     threads: int | None = setting(
         None, "of the processor (default: one for small networks, else torch's choice)", low=1
     )
-    seed: int = setting(0, "of all random numbers; one seed repeats a run bit for bit", low=0)
+    seed: int = setting(0, "of all random numbers; one seed repeats a run bit for bit", low=0, high=2**53)
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -78,23 +79,37 @@ class ForecastSettings(NetworkSettings, TrainingSettings):
 
 
 def check_settings(settings: Any) -> None:
-    """InputError for the first field whose value lies outside its range or its choices."""
+    """InputError for the first field whose value has another type, or lies outside its range or choices."""
     kinds = get_type_hints(type(settings))
     for f in fields(settings):
-        value, choices = getattr(settings, f.name), _choices(kinds[f.name])
-        for one in value if isinstance(value, tuple | list) else (value,):
-            if one is None:
-                continue
-            if choices and one not in choices:
-                raise InputError(f"{f.name}={one!r}: one of {', '.join(choices)} was expected" + _nearest(one, choices))
-            low, high = f.metadata.get("low"), f.metadata.get("high")
-            if low is None and high is None:
-                continue
-            if isinstance(one, bool) or not isinstance(one, int | float):
-                raise InputError(f"{f.name} takes a number, found {one!r}")
-            if (low is not None and not one >= low) or (high is not None and not one <= high):
-                bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
-                raise InputError(f"{f.name} is {one:g}; it must be {bounds}")
+        value, kind = getattr(settings, f.name), kinds[f.name]
+        parts = get_args(kind) if type(None) in get_args(kind) else (kind,)
+        if value is None and type(None) in parts:
+            continue
+        many = any(getattr(part, "__origin__", None) is tuple for part in parts)
+        if many and not isinstance(value, tuple | list):
+            raise InputError(f"{f.name} takes several values, such as ({value!r},); found {value!r}")
+        for one in value if many else (value,):
+            _check_one(f, one, kind)
+
+
+def _check_one(f: Field[Any], value: Any, kind: Any) -> None:
+    choices, text = _choices(kind), str(kind)
+    if choices:
+        if value not in choices:
+            raise InputError(f"{f.name}={value!r}: one of {', '.join(choices)} was expected" + _nearest(value, choices))
+        return
+    if "str" in text:
+        if not isinstance(value, str):
+            raise InputError(f"{f.name} takes text, found {value!r}")
+        return
+    whole = "int" in text
+    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+        raise InputError(f"{f.name} takes a {'whole ' if whole else ''}number, found {value!r}")
+    low, high = f.metadata["low"], f.metadata["high"]
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+        raise InputError(f"{f.name} is {value:g}; it must be {bounds}")
 
 
 def _choices(kind: Any) -> tuple[str, ...]:

@@ -50,7 +50,10 @@ class Run:
                     f"{self.path} is not a run folder (no config.toml of a run in it), so --force does not remove it"
                 )
             shutil.rmtree(self.path)
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"the folder {self.path} can't be made: {error.strerror}") from None
         with replacing(self.path / "config.toml") as aside:
             aside.write_bytes(tomli_w.dumps(without_none({"run_format": FORMAT, **self.about, **config})).encode())
 
