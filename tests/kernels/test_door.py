@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from elman import kernels
-from elman.kernels import fused, native_status, ops, reference
+from elman.kernels import fused, native, native_status, ops, reference
 
 CELLS = ["rnn", "lstm", "gru"]
 NATIVE = native_status()
@@ -34,46 +34,36 @@ def ran(monkeypatch):
 
 
 @needs_native
-def test_native_runs_what_it_covers(arguments, ran):
-    made = arguments("rnn", 5, 3, 2, 4)
-    kernels.rnn(*made)
-    kernels.rnn(*made, lengths=torch.tensor([5, 1, 0]), nonlinearity="relu")
-    assert ran == ["native", "native"]
-    assert kernels.explain("rnn", *made) == f"rnn runs on the native kernels: they cover this call ({NATIVE.isa})."
-
-
-@needs_native
-def test_a_gradient_takes_the_way_that_has_one(arguments, ran):
-    made = arguments("rnn", 5, 3, 2, 4, requires_grad=True)
-    y, _ = kernels.rnn(*made)
+@pytest.mark.parametrize("cell", CELLS)
+def test_native_runs_what_it_covers_gradients_and_lengths_included(arguments, ran, cell):
+    made = arguments(cell, 5, 3, 2, 4, requires_grad=True)
+    y, _ = getattr(kernels, cell)(*made)
     assert y.requires_grad
-    with torch.no_grad():
-        kernels.rnn(*made)
-    assert ran == ["torch", "native"]
-    assert "a gradient is needed, and the native rnn has no backward pass yet" in kernels.explain("rnn", *made)
+    getattr(kernels, cell)(*made, lengths=torch.tensor([5, 1, 0]))
+    assert ran == ["native", "native"]
+    assert kernels.explain(cell, *made) == f"{cell} runs on the native kernels: they cover this call ({NATIVE.isa})."
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_torch_runs_what_has_no_kernel_yet(arguments, ran, cell):
-    made = arguments(cell, 5, 3, 2, 4)
-    getattr(kernels, cell)(*made)
-    getattr(kernels, cell)(*made, lengths=torch.tensor([5, 1, 2]))
-    assert ran == ["torch", "torch"]
-    expected = f"{cell} runs on torch's own implementation: there is no native {cell} yet."
-    assert kernels.explain(cell, *made) == expected
+def test_torch_runs_a_projection(arguments, ran):
+    made = arguments("lstm", 5, 3, 2, 4, R=3)
+    kernels.lstm(*made)
+    assert ran == ["torch"]
+    assert "no projection" in kernels.explain("lstm", *made) or not NATIVE.built
 
 
 def test_the_reference_runs_the_rest(arguments, ran):
-    made, lengths = arguments("lstm", 5, 3, 2, 4), torch.tensor([5, 0, 2])
+    made, lengths = arguments("lstm", 5, 3, 2, 4, R=3), torch.tensor([5, 0, 2])
     kernels.lstm(*made, lengths=lengths)
     assert ran == ["reference"]
-    expected = "lstm runs on the reference: there is no native lstm yet; torch's implementation refuses a sequence of "
-    assert kernels.explain("lstm", *made, lengths=lengths) == expected + "length 0."
+    assert kernels.explain("lstm", *made, lengths=lengths).endswith(
+        "torch's implementation refuses a sequence of length 0."
+    )
 
 
 def test_full_lengths_are_no_lengths(arguments, monkeypatch):
     seen = []
-    monkeypatch.setattr(fused, "gru", lambda *args, lengths: seen.append(lengths))
+    for module in (ops, fused):
+        monkeypatch.setattr(module, "gru", lambda *args, lengths: seen.append(lengths))
     made = arguments("gru", 5, 3, 2, 4)
     kernels.gru(*made, lengths=torch.tensor([5, 5, 5]))
     kernels.gru(*made, lengths=torch.tensor([5, 4, 5]))
@@ -101,7 +91,6 @@ def test_elman_kernel_forces_native(arguments, ran, monkeypatch):
 @pytest.mark.parametrize(
     ("forced", "cell", "options", "message"),
     [
-        ("native", "lstm", {}, "ELMAN_KERNEL=native, but there is no native lstm yet. Unset ELMAN_KERNEL"),
         ("torch", "lstm", {"lengths": torch.tensor([5, 0, 2])}, "refuses a sequence of length 0"),
         ("magic", "lstm", {}, "ELMAN_KERNEL: expected one of native, torch, reference; found 'magic'"),
     ],
@@ -116,19 +105,20 @@ def test_a_forced_choice_that_can_not_be_met_raises(arguments, monkeypatch, forc
 
 
 @needs_native
-def test_forced_native_with_a_gradient_raises(arguments, monkeypatch):
+def test_forced_native_with_a_projection_raises(arguments, monkeypatch):
     monkeypatch.setenv("ELMAN_KERNEL", "native")
-    with pytest.raises(RuntimeError, match="no backward pass yet"):
-        kernels.rnn(*arguments("rnn", 5, 3, 2, 4, requires_grad=True))
+    with pytest.raises(RuntimeError, match="ELMAN_KERNEL=native, but the native kernels have no projection"):
+        kernels.lstm(*arguments("lstm", 5, 3, 2, 4, R=3))
 
 
 def test_without_the_extension_it_says_so_and_runs(arguments, ran, monkeypatch):
-    monkeypatch.setattr(ops, "WHY_NOT", "the native kernels were not built: no compiler")
+    for module in (ops, native):
+        monkeypatch.setattr(module, "WHY_NOT", "the native kernels were not built: no compiler")
     made = arguments("rnn", 5, 3, 2, 4)
     kernels.rnn(*made)
     assert ran == ["torch"]
     assert "were not built: no compiler" in kernels.explain("rnn", *made)
-    assert kernels.native_status() == kernels.NativeStatus(False, ops.WHY_NOT, (), (), None)
+    assert kernels.native_status() == kernels.NativeStatus(False, ops.WHY_NOT, (), (), None, False)
 
 
 # Transforms: kernels would silently drop what these carry, so values are compared, not only that nothing is raised.

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import which
 
@@ -14,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from elman.kernels import native_status, ops, reference
+from elman.kernels import native, native_status, ops, recurrence, reference
 
 NATIVE = native_status()
 needs_native = pytest.mark.skipif(not NATIVE.built, reason=NATIVE.why_not or "")
@@ -22,8 +24,11 @@ every_isa = pytest.mark.parametrize("isa", NATIVE.supported or [None])
 
 # Against the float64 reference. float32: rounding of sums over up to 600 numbers, and 2e-7 of each tanh, in a
 # recurrence that contracts; float64: the same, 2^29 times finer, with room for the reference's own rounding.
+GRADIENTS = {torch.float32: 2e-5, torch.float64: 1e-11}
 TOLERANCE = {torch.float32: {"rtol": 5e-6, "atol": 5e-6}, torch.float64: {"rtol": 1e-12, "atol": 1e-12}}
 DTYPES = [torch.float32, torch.float64]
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+CELLS = list(GATES)
 
 
 @pytest.fixture
@@ -34,8 +39,8 @@ def poisoned():
     torch.use_deterministic_algorithms(False)
 
 
-def exact(arguments):
-    return [None if a is None else a.double() for a in arguments]
+def exact(made):
+    return [tuple(t.double() for t in a) if isinstance(a, tuple) else None if a is None else a.double() for a in made]
 
 
 def test_the_kernels_are_built_where_they_can_be():
@@ -45,45 +50,172 @@ def test_the_kernels_are_built_where_they_can_be():
         assert NATIVE.built, NATIVE.why_not
 
 
+def with_gradients(function, made, options, dys):
+    """`(outputs, gradients)`: of the sum of all outputs times `dys`, by every argument that is there."""
+    leaves = [None if t is None else t.detach().clone().requires_grad_() for t in flat(made)]
+    x, *rest = leaves
+    state = None if made[1] is None else tuple(rest[: len(rest) - 4]) if isinstance(made[1], tuple) else rest[0]
+    y, after = function(x, state, *rest[-4:], **options)
+    outputs = [y, *(after if isinstance(after, tuple) else (after,))]
+    total = sum((out * dy.to(out.dtype)).sum() for out, dy in zip(outputs, dys, strict=True))
+    there = [t for t in leaves if t is not None]
+    return outputs, torch.autograd.grad(total, there)
+
+
+def flat(made):
+    x, state, *weights = made
+    return [x, *(state if isinstance(state, tuple) else (state,)), *weights]
+
+
+def outputs_of(cell, T, B, H, seed=5):
+    g = torch.Generator().manual_seed(seed)
+    shapes = [(T, B, H), (B, H), (B, H)] if cell == "lstm" else [(T, B, H), (B, H)]
+    return [torch.randn(shape, generator=g, dtype=torch.float64) for shape in shapes]
+
+
+def assert_agrees(cell, made, isa, **options):
+    """Forward and all gradients against the float64 reference; gradients relative to the largest of their tensor."""
+    T, B, _ = made[0].shape
+    dys = outputs_of(cell, T, B, made[3].shape[1])
+    dtype = made[0].dtype
+    found, gradients = with_gradients(getattr(ops, cell), made, {**options, "isa": isa}, dys)
+    wanted, expected = with_gradients(getattr(reference, cell), exact(made), options, dys)
+    assert_close(found, wanted, check_dtype=False, **TOLERANCE[dtype])
+    for gradient, exact_one in zip(gradients, expected, strict=True):
+        largest = exact_one.abs().max().clamp(min=1e-3)
+        assert ((gradient - exact_one).abs().max() / largest).item() <= GRADIENTS[dtype]
+
+
 @needs_native
 @every_isa
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("T", [1, 63])
+@pytest.mark.parametrize(("T", "H"), [(1, 1), (1, 17), (63, 1), (63, 5), (63, 32), (9, 500)])
 @pytest.mark.parametrize("B", [1, 3, 13])
-@pytest.mark.parametrize("H", [1, 5, 17, 32, 500])
-def test_awkward_sizes(arguments, poisoned, isa, dtype, T, B, H):
-    made = arguments("rnn", T, B, 3, H, dtype=dtype)
-    assert_close(ops.rnn(*made, isa=isa), reference.rnn(*exact(made)), check_dtype=False, **TOLERANCE[dtype])
+@pytest.mark.parametrize("cell", CELLS)
+def test_awkward_sizes(arguments, poisoned, cell, isa, dtype, T, B, H):
+    assert_agrees(cell, arguments(cell, T, B, 3, H, dtype=dtype), isa)
 
 
 @needs_native
 @every_isa
-@settings(max_examples=60, deadline=None, derandomize=True)
+@pytest.mark.parametrize("threads", [1, 2])
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_random_calls(isa, data):
+def test_random_calls(isa, threads, data):
+    cell = data.draw(st.sampled_from(CELLS), label="cell")
     T, B, I, H = (
         data.draw(st.integers(1, most), label=name) for name, most in zip("TBIH", (30, 20, 80, 150), strict=True)
     )
-    dtype, relu = data.draw(st.sampled_from(DTYPES)), data.draw(st.booleans())
+    dtype = data.draw(st.sampled_from(DTYPES))
     g = torch.Generator().manual_seed(data.draw(st.integers(0, 999)))
 
     def draw(*shape, bound):
         return ((torch.rand(shape, generator=g, dtype=torch.float64) * 2 - 1) * bound).to(dtype)
 
-    bias = data.draw(st.booleans(), label="bias")
+    bias, rows = data.draw(st.booleans(), label="bias"), GATES[cell] * H
+    h, c = draw(B, H, bound=1), draw(B, H, bound=1)
+    state = data.draw(st.booleans(), label="state")
     made = [
         draw(T, B, I, bound=2),
-        draw(B, H, bound=1) if data.draw(st.booleans(), label="state") else None,
-        *(draw(H, n, bound=1 / math.sqrt(I + H)) for n in (I, H)),
-        *(draw(H, bound=1) if bias else None for _ in range(2)),
+        None if not state else (h, c) if cell == "lstm" else h,
+        *(draw(rows, n, bound=1 / math.sqrt(I + H)) for n in (I, H)),
+        *(draw(rows, bound=1) if bias else None for _ in range(2)),
     ]
     lengths = data.draw(st.none() | st.lists(st.integers(0, T), min_size=B, max_size=B), label="lengths")
-    options = {
-        "nonlinearity": "relu" if relu else "tanh",
-        "lengths": None if lengths is None else torch.tensor(lengths),
-    }
-    expected = reference.rnn(*exact(made), **options)
-    assert_close(ops.rnn(*made, **options, isa=isa), expected, check_dtype=False, **TOLERANCE[dtype])
+    options = {"lengths": None if lengths is None else torch.tensor(lengths)}
+    if cell == "rnn":
+        options["nonlinearity"] = data.draw(st.sampled_from(["tanh", "relu"]))
+    with using_threads(threads):
+        assert_agrees(cell, made, isa, **options)
+
+
+@contextmanager
+def using_threads(count):
+    """Every call is worth a thread."""
+    before, worth = torch.get_num_threads(), native.WORTH_A_THREAD
+    torch.set_num_threads(count)
+    native.WORTH_A_THREAD = 1
+    yield
+    native.WORTH_A_THREAD = worth
+    torch.set_num_threads(before)
+
+
+@needs_native
+@every_isa
+@pytest.mark.parametrize("cell", CELLS)
+def test_law_threads_and_repetition_never_change_a_bit(arguments, cell, isa):
+    made = arguments(cell, 40, 23, 9, 37, dtype=torch.float32)
+    dys = outputs_of(cell, 40, 23, 37)
+    results = []
+    for threads in (1, 2, 2, 1):
+        with using_threads(threads):
+            outputs, gradients = with_gradients(getattr(ops, cell), made, {"isa": isa}, dys)
+        results.append([*outputs, *gradients[: len(gradients) - 4]])  # those of the weights are torch's products
+    for result in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(result, results[0], strict=True))
+
+
+@needs_native
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_of_long_sequences_are_summed_over_their_parts(arguments, cell, monkeypatch):
+    monkeypatch.setattr(recurrence, "ROWS", 20)
+    assert_agrees(cell, arguments(cell, 63, 7, 3, 17), None)
+    assert_agrees(cell, arguments(cell, 63, 7, 3, 17), None, lengths=torch.tensor([63, 0, 1, 40, 62, 3, 8]))
+
+
+@needs_native
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradcheck_of_first_and_second_derivatives(arguments, cell):
+    x, state, *weights = arguments(cell, 4, 3, 2, 3, requires_grad=True)
+    lengths = torch.tensor([4, 1, 3])
+
+    def run(x, *rest):
+        given = rest[:-4] if cell == "lstm" else rest[0]
+        y, after = getattr(ops, cell)(x, given, *rest[-4:], lengths=lengths)
+        return y, *(after if cell == "lstm" else (after,))
+
+    inputs = (x, *(state if cell == "lstm" else (state,)), *weights)
+    assert torch.autograd.gradcheck(run, inputs)
+    assert torch.autograd.gradgradcheck(run, inputs)
+
+
+@needs_native
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_graph_that_is_kept_gives_the_same_gradient_again(arguments, cell):
+    x, state, *weights = arguments(cell, 30, 40, 5, 60, dtype=torch.float32, requires_grad=True)
+    y, _ = getattr(ops, cell)(x, state, *weights)
+    first = torch.autograd.grad(y.sum(), x, retain_graph=True)[0]
+    other = torch.autograd.grad(getattr(ops, cell)(x * 2, state, *weights)[0].sum(), x)[0]  # takes memory meanwhile
+    assert not torch.equal(other, first)
+    assert torch.equal(torch.autograd.grad(y.sum(), x)[0], first)
+
+
+@needs_native
+@pytest.mark.parametrize("cell", CELLS)
+def test_two_python_threads_at_once(arguments, cell):
+    made = [arguments(cell, 50, 8, 6, 40, dtype=torch.float32, seed=seed) for seed in range(4)]
+    expected = [with_gradients(getattr(ops, cell), m, {}, outputs_of(cell, 50, 8, 40))[1] for m in made]
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(with_gradients, getattr(ops, cell), m, {}, outputs_of(cell, 50, 8, 40)) for m in made * 5]
+        for k, job in enumerate(jobs):
+            assert all(torch.equal(a, b) for a, b in zip(job.result()[1], expected[k % 4], strict=True))
+
+
+@needs_native
+def test_kernels_run_in_a_forked_process():
+    """As in a DataLoader's workers: OpenMP's threads do not survive a fork."""
+    code = (
+        "import os, torch, elman\n"
+        "net, x = elman.LSTM(16, 128), torch.randn(100, 32, 16)\n"
+        "net(x)[0].sum().backward()\n"
+        "pid = os.fork()\n"
+        "torch.set_num_threads(1)\n"
+        "ok = torch.isfinite(net(x)[0]).all().item()\n"
+        "os._exit(0 if ok else 1) if pid == 0 else None\n"
+        "print(os.waitpid(pid, 0)[1])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "0", done.stderr
 
 
 @needs_native
@@ -175,7 +307,6 @@ def test_the_arguments_are_left_as_they_were(arguments):
         (lambda a: {k: v.half() for k, v in a.items()}, "float32 or float64, all alike"),
         (lambda a: a | {"x": a["x"].to("meta")}, "on the CPU only"),
         (lambda a: a | {"x": a["x"][:, :0], "state": a["state"][:0]}, "the batch is empty"),
-        (lambda a: a | {"W_hh": a["W_hh"].requires_grad_()}, "no backward pass yet"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments, change, message):
@@ -188,17 +319,18 @@ def test_what_does_not_fit_is_refused(arguments, change, message):
 
 @needs_native
 @pytest.mark.parametrize("wrong", [
-    {"dtype": 2}, {"T": 0}, {"B": -1}, {"I": 2**62}, {"H": 2**40}, {"x": 0}, {"workspace": 0}, {"workspace_size": 1},
-    {"isa": 9},
+    {"dtype": 2}, {"cell": 4}, {"cell": -1}, {"T": 0}, {"B": -1}, {"I": 2**62}, {"H": 2**40}, {"x": 0}, {"packed": 0},
+    {"packed_size": 1}, {"isa": 9}, {"cell": 2, "c_n": 0},
 ])  # fmt: skip
 def test_the_bindings_refuse_numbers_that_can_not_be(wrong):
     from elman.kernels import _native
 
     memory = torch.zeros(4096)
-    pointers = dict.fromkeys(("x", "h_0", "W_ih", "W_hh", "b_ih", "b_hh", "y", "h_n", "workspace"), memory.data_ptr())
-    sizes = {"isa": 0, "dtype": 0, "relu": False, "T": 1, "B": 1, "I": 1, "H": 1, "lengths": 0, "workspace_size": 4096}
-    with pytest.raises(ValueError, match=r"rnn: expected|need an address|was not compiled"):
-        _native.rnn_forward(**(sizes | pointers | wrong))
+    arrays = ("x", "h_0", "c_0", "W_ih", "W_hh", "b_ih", "b_hh", "y", "h_n", "c_n", "saved", "c", "packed")
+    sizes = {"isa": 0, "cell": 0, "dtype": 0, "threads": 1, "T": 1, "B": 1, "I": 1, "H": 1, "lengths": 0, "reset": 0}
+    made = sizes | dict.fromkeys(arrays, memory.data_ptr()) | {"packed_size": 4096} | wrong
+    with pytest.raises(ValueError, match=r"expected|needs an address|was not compiled"):
+        _native.forward(**made)
 
 
 @needs_native
@@ -241,7 +373,7 @@ def test_an_instruction_set_that_the_machine_lacks_raises(monkeypatch):
         compiled = staticmethod(lambda: ["baseline", "avx2", "avx512"])
         supported = staticmethod(lambda: ["baseline"])
 
-    monkeypatch.setattr(ops, "_native", OldMachine)
+    monkeypatch.setattr(native, "_native", OldMachine)
     monkeypatch.setenv("ELMAN_ISA", "avx2")
     with pytest.raises(RuntimeError, match="ELMAN_ISA=avx2, but this machine can run only baseline"):
-        ops.chosen_isa.__wrapped__()
+        native.chosen_isa.__wrapped__()

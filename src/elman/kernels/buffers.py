@@ -15,7 +15,7 @@ _free: deque[np.ndarray] = deque()
 
 
 def empty(like: Tensor, *shape: int) -> Tensor:
-    """An uninitialised tensor of `like`'s dtype; when the last reference to its memory goes, the memory is kept for the next.
+    """An uninitialised tensor of `like`'s dtype; once nothing refers to its memory, that is kept for the next.
 
     >>> empty(torch.zeros(1), 3, 4).shape
     torch.Size([3, 4])
@@ -35,7 +35,7 @@ def empty(like: Tensor, *shape: int) -> Tensor:
 
 
 def _take(wanted: int) -> np.ndarray:
-    """A kept array that fits and is not twice too large, or a new one. Steps on the deque are atomic: no lock is needed."""
+    """A kept array that fits and is not twice too large, or a new one. A deque needs no lock."""
     for _ in range(len(_free)):
         try:
             memory = _free.popleft()

@@ -1,19 +1,16 @@
-"""The native recurrences behind the contract of `reference.py`, and as torch.library ops.
+"""The native recurrences behind the contract of `reference.py`; what computes them is in `recurrence.py`."""
 
-Eager calls go through a plain autograd Function, which costs least; torch.compile and torch.export see the ops
-`elman::recurrence` and `elman::recurrence_backward`. Both run the same code, in `recurrence.py`.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
-from . import native, recurrence, reference
+from . import recurrence, reference
+from .checks import check_shapes
 from .native import DTYPES, WHY_NOT, chosen_isa
 from .recurrence import Maybe
+from .reference import HC
 
 
 def covers() -> str:
@@ -51,24 +48,28 @@ def rnn(
     *,
     nonlinearity: str = "tanh",
     lengths: Tensor | None = None,
+    isa: str | None = None,
 ) -> tuple[Tensor, Tensor]:
-    y, h, _ = _run(f"rnn_{nonlinearity}", x, state, None, W_ih, W_hh, b_ih, b_hh, lengths)
+    check_shapes("rnn", x, None if state is None else (state,), W_ih, W_hh, b_ih, b_hh, None, lengths)
+    y, h, _ = _run(f"rnn_{nonlinearity}", x, state, None, W_ih, W_hh, b_ih, b_hh, lengths, isa)
     return y, h
 
 
 def lstm(
     x: Tensor,
-    state: tuple[Tensor, Tensor] | None,
+    state: HC | None,
     W_ih: Tensor,
     W_hh: Tensor,
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
-    W_hr: None = None,
+    W_hr: Tensor | None = None,
     *,
     lengths: Tensor | None = None,
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    isa: str | None = None,
+) -> tuple[Tensor, HC]:
+    check_shapes("lstm", x, state, W_ih, W_hh, b_ih, b_hh, W_hr, lengths)
     h, c = (None, None) if state is None else state
-    y, h, c = _run("lstm", x, h, c, W_ih, W_hh, b_ih, b_hh, lengths)
+    y, h, c = _run("lstm", x, h, c, W_ih, W_hh, b_ih, b_hh, lengths, isa, projected=W_hr is not None)
     return y, (h, c)
 
 
@@ -81,65 +82,81 @@ def gru(
     b_hh: Tensor | None = None,
     *,
     lengths: Tensor | None = None,
+    isa: str | None = None,
 ) -> tuple[Tensor, Tensor]:
-    y, h, _ = _run("gru", x, state, None, W_ih, W_hh, b_ih, b_hh, lengths)
+    check_shapes("gru", x, None if state is None else (state,), W_ih, W_hh, b_ih, b_hh, None, lengths)
+    y, h, _ = _run("gru", x, state, None, W_ih, W_hh, b_ih, b_hh, lengths, isa)
     return y, h
 
 
 def _run(
-    cell: str, x: Tensor, h: Maybe, c: Maybe, W_ih: Tensor, W_hh: Tensor, b_ih: Maybe, b_hh: Maybe, lengths: Maybe,
-    reset: Maybe = None, isa: str | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    cell: str,
+    x: Tensor,
+    h: Maybe,
+    c: Maybe,
+    W_ih: Tensor,
+    W_hh: Tensor,
+    b_ih: Maybe,
+    b_hh: Maybe,
+    lengths: Maybe,
+    isa: str | None,
+    *,
+    projected: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Memory safety rests here and in the shapes that the caller has checked: nothing else gets past."""
+    tensors = [t for t in (x, h, c, W_ih, W_hh, b_ih, b_hh) if t is not None]
+    if problem := obstacle(tensors, projected=projected):
+        raise RuntimeError(problem)
     lengths = None if lengths is None else lengths.to("cpu", torch.int64)
-    arguments = (cell, x, h, c, W_ih, W_hh, b_ih, b_hh, lengths, reset)
-    keep = torch.is_grad_enabled() and any(isinstance(t, Tensor) and t.requires_grad for t in arguments)
-    if keep:
-        return Recurrence.apply(*arguments, isa)
-    return recurrence.forward(*arguments, False, isa)[:3]
+    given = (cell, x, h, c, W_ih, W_hh, b_ih, b_hh, lengths)
+    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        return Recurrence.apply(*given, isa)
+    return recurrence.forward(*given, None, False, isa)[:3]
 
 
 class Recurrence(torch.autograd.Function):
     """The recurrence for eager calls that need a gradient."""
 
     @staticmethod
-    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
-        *given, ctx.isa = arguments
-        y, h_n, c_n, saved, c = recurrence.forward(*given, True, ctx.isa)
-        ctx.cell = given[0]
+    def forward(ctx: Any, cell: str, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+        *given, isa = arguments
+        y, h_n, c_n, saved, c = recurrence.forward(cell, *given, None, True, isa)
+        ctx.cell, ctx.isa = cell, isa
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*(() if ctx.cell == "lstm" else (c_n,)))
-        ctx.save_for_backward(*given[1:], y, saved, c)
+        if cell != "lstm":
+            ctx.mark_non_differentiable(c_n)
+        ctx.save_for_backward(*given, y, saved, c)
         return y, h_n, c_n
 
     @staticmethod
     def backward(ctx: Any, *dys: Maybe) -> tuple[Maybe, ...]:
         *given, y, saved, c = ctx.saved_tensors
         need = ctx.needs_input_grad[1:8]
-        if torch.is_grad_enabled():  # create_graph: the kernels' own gradients have no derivatives
+        if torch.is_grad_enabled():  # create_graph: what the kernels compute can't be differentiated again
             grads = _through_the_reference(ctx.cell, given, dys, need)
         else:
-            x, h_0, c_0, W_ih, W_hh, b_ih, _, lengths, reset = given
+            x, h_0, c_0, W_ih, W_hh, b_ih, _, lengths = given
             grads = recurrence.backward(
-                ctx.cell, x, h_0, c_0, W_ih, W_hh, b_ih is not None, lengths, reset, y, saved, c, *dys, need[0], ctx.isa
+                ctx.cell, x, h_0, c_0, W_ih, W_hh, b_ih is not None, lengths, None, y, saved, c, *dys, need[0], ctx.isa
             )
-        return None, *(g if wanted else None for g, wanted in zip(grads, need, strict=True)), None, None, None
+        return None, *(g if wanted else None for g, wanted in zip(grads, need, strict=True)), None, None
 
 
-def _through_the_reference(cell: str, given: list[Any], dys: tuple[Maybe, ...], need: Iterable[bool]) -> list[Maybe]:
+def _through_the_reference(cell: str, given: list[Any], dys: Sequence[Maybe], need: Sequence[bool]) -> list[Maybe]:
     """The gradients as a graph that can be differentiated again."""
-    x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, lengths, reset = given
+    x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, lengths = given
     weights = (W_ih, W_hh, b_ih, b_hh)
     if cell == "lstm":
-        state = None if h_0 is None else (h_0, c_0)
-        y, (h, c) = reference.lstm(x, state, *weights, lengths=lengths)
-        outputs = [y, h, c]
+        y, after = reference.lstm(x, None if h_0 is None else (h_0, c_0), *weights, lengths=lengths)
+        outputs = (y, *after)
     elif cell == "gru":
-        outputs = [*reference.gru(x, h_0, *weights, lengths=lengths)]
+        outputs = reference.gru(x, h_0, *weights, lengths=lengths)
     else:
-        outputs = [*reference.rnn(x, h_0, *weights, nonlinearity=cell[4:], lengths=lengths)]
-    wanted = [t for t, w in zip(given, need, strict=False) if w]
+        outputs = reference.rnn(x, h_0, *weights, nonlinearity=cell.removeprefix("rnn_"), lengths=lengths)
     pairs = [(out, dy) for out, dy in zip(outputs, dys, strict=False) if dy is not None]
-    found = iter(
-        torch.autograd.grad([o for o, _ in pairs], wanted, [d for _, d in pairs], create_graph=True, allow_unused=True)
+    wanted = [t for t, w in zip(given, need, strict=False) if w]
+    grads = torch.autograd.grad(
+        [out for out, _ in pairs], wanted, [dy for _, dy in pairs], create_graph=True, allow_unused=True
     )
+    found = iter(grads)
     return [next(found) if w else None for w in need]

@@ -1,15 +1,12 @@
 """The native recurrences with their first derivatives, on tensors that have been checked: see `ops.py`.
 
-C++ walks through time. What is one large matrix product over all steps (the gradients of the weights and of x) is left to
-torch, a few thousand rows at a time, so that the gradients of the gates never lie in memory all at once.
+C++ walks through time. What is one large matrix product over all steps (the gradients of the weights and of x) is left
+to torch, a few thousand rows at a time, so that the gradients of the gates never lie in memory all at once.
 """
-
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from . import reference
 from .buffers import empty
 from .native import DTYPES, _native, address, isa_index, threads_for
 
@@ -40,7 +37,9 @@ def forward(
     H = W_hh.shape[1]
     index, number, dtype = isa_index(isa), CELLS.index(cell), DTYPES.index(x.dtype)
     arrays = [x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, lengths, reset]
-    arrays = [None if t is None else t.contiguous() for t in arrays]  # the list holds the memory until the kernel is done
+    arrays = [
+        None if t is None else t.contiguous() for t in arrays
+    ]  # the list holds the memory until the kernel is done
     none = x.new_empty(0)
     y, h_n = x.new_empty(T, B, H), x.new_empty(B, H)
     c_n = x.new_empty(B, H) if cell == "lstm" else none
@@ -48,7 +47,7 @@ def forward(
     c = empty(x, T, B, H) if keep and cell == "lstm" else none
     packed = empty(x, _native.forward_workspace(index, number, dtype, T, B, I, H))
     _native.forward(
-        index, number, dtype, threads_for(T * B * H * (I + H) * 2), T, B, I, H, *map(address, arrays),
+        index, number, dtype, threads_for(T * B * H * (I + H) * max(1, SAVED[cell])), T, B, I, H, *map(address, arrays),
         y.data_ptr(), h_n.data_ptr(), address(c_n), address(saved), address(c), packed.data_ptr(), packed.numel(),
     )  # fmt: skip
     return y, h_n, c_n, saved, c
@@ -93,7 +92,7 @@ def backward(
     packed = empty(x, _native.backward_workspace(index, number, dtype, H))
     part = max(1, min(T, ROWS // B))
     buffer = empty(x, part, B, G * H)
-    threads = threads_for(T * B * H * H * 2 * (3 if cell == "gru" else G))
+    threads = threads_for(T * B * H * H * G)
     for end in range(T, 0, -part):
         begin = max(0, end - part)
         steps = slice(begin, end)
@@ -129,13 +128,11 @@ def backward(
 
 def _before(y: Tensor, h_0: Maybe, reset: Maybe, begin: int, end: int) -> Maybe:
     """h before each of the steps, (rows, H): the last rows of them where the first are zeros for sure."""
-    T, B, H = y.shape
+    H = y.shape[2]
     if begin == 0 and h_0 is None:
-        h = y[: end - 1]
-        first = 1
+        h, first = y[: end - 1], 1
     elif begin == 0:
-        h = torch.cat([h_0[None], y[: end - 1]])
-        first = 0
+        h, first = torch.cat([h_0[None], y[: end - 1]]), 0
     else:
         h, first = y[begin - 1 : end - 1], begin
     if reset is not None:
