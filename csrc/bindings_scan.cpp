@@ -1,4 +1,4 @@
-// Python's way to the diagonal recurrence; src/elman/kernels/scan.py is the only caller.
+// Python's way to the diagonal recurrence; src/elman/kernels/scan_native.py is the only caller.
 #include "bindings.h"
 
 namespace {

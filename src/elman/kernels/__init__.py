@@ -25,10 +25,11 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from . import fused, ops, reference
+from . import fused, ops, reference, scan_native, scan_reference
 from .checks import check_shapes
 from .native import NativeStatus, native_status
 from .reference import gru_step, lstm_step, rnn_step
+from .scan_reference import scan_step
 
 __all__ = [
     "NativeStatus",
@@ -40,11 +41,14 @@ __all__ = [
     "native_status",
     "rnn",
     "rnn_step",
+    "scan",
+    "scan_step",
 ]
 
 HC = tuple[Tensor, Tensor]
 
 IMPLEMENTATIONS = {"native": ops, "torch": fused, "reference": reference}
+OWN = {"scan": {"native": scan_native, "reference": scan_reference}}  # torch has no such functions
 PHRASES = {"native": "the native kernels", "torch": "torch's own implementation", "reference": "the reference"}
 
 
@@ -101,10 +105,26 @@ def gru(
     return IMPLEMENTATIONS[name].gru(x, state, W_ih, W_hh, b_ih, b_hh, lengths=lengths)
 
 
-def explain(cell: str, x: Tensor, state: Any = None, *weights: Tensor | None, lengths: Tensor | None = None) -> str:
-    """Says in one sentence which implementation `cell` ("rnn", "lstm" or "gru") would run for these arguments, and why.
+def scan(
+    a: Tensor, b: Tensor, h_0: Tensor | None = None, *, lengths: Tensor | None = None, reset: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The diagonal linear recurrence `h_t = a_t h_{t-1} + b_t` over a sequence; shapes in `scan_reference.py`.
 
-    The arguments are those of the function of that name. Raises as the function would where a forced choice can't run.
+    >>> import torch
+    >>> h, h_n = scan(torch.tensor([0.5]), torch.ones(3, 1, 1))
+    >>> h.flatten(), h_n
+    (tensor([1.0000, 1.5000, 1.7500]), tensor([[1.7500]]))
+    """
+    scan_native.check(a, b, h_0, lengths, reset)
+    name, _ = _choose("scan", a, (b, h_0), (), lengths)
+    return OWN["scan"][name].scan(a, b, h_0, lengths=lengths, reset=reset)
+
+
+def explain(cell: str, x: Tensor, state: Any = None, *weights: Tensor | None, lengths: Tensor | None = None) -> str:
+    """Says in one sentence which implementation `cell` would run for these arguments, and why.
+
+    `cell` is the name of one of the functions above, the arguments are that function's. Raises as the function would
+    where a forced choice can't run.
     """
     states = (state,) if state is None or isinstance(state, Tensor) else tuple(state)
     name, reason = _choose(cell, x, states, weights, lengths)
@@ -145,7 +165,13 @@ def _choose(
             return name, "; ".join(reasons) or "ELMAN_KERNEL forces it"
         obstacle = transformed
         if name == "native":
-            obstacle = obstacle or ops.obstacle(tensors, projected=len(weights) > 4 and weights[4] is not None)
+            obstacle = obstacle or (
+                OWN[cell]["native"].obstacle(*tensors)
+                if cell in OWN
+                else ops.obstacle(tensors, projected=len(weights) > 4 and weights[4] is not None)
+            )
+        elif cell in OWN:
+            obstacle = obstacle or f"torch has no {cell} of its own"
         else:
             obstacle = obstacle or fused.obstacle(x.shape[1], lengths)
         if obstacle is None:
