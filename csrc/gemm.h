@@ -30,11 +30,23 @@ inline __attribute__((always_inline)) void accumulate(typename Simd<Real>::Vecto
     }
 }
 
-// Calls tile.template operator()<M>(row) for the rows from `row` to `end`, M at a time, at most `Most`.
+// Calls tile.template operator()<M>(row), for 1 <= M <= Most.
 template <int Most, class Tile>
-inline void for_tiles(int64_t row, int64_t end, const Tile& tile) {
-    for (; end - row >= Most; row += Most) tile.template operator()<Most>(row);
-    if constexpr (Most > 1) for_tiles<Most - 1>(row, end, tile);
+inline void with_rows(int64_t M, int64_t row, const Tile& tile) {
+    if constexpr (Most > 1)
+        if (M < Most) return with_rows<Most - 1>(M, row, tile);
+    tile.template operator()<Most>(row);
+}
+
+// The same for all rows from `begin` to `end`, in tiles of at most `Most` rows and as even as can be: a tile of one or
+// two rows has too few sums to keep the processor busy.
+template <int Most, class Tile>
+inline void for_tiles(int64_t begin, int64_t end, const Tile& tile) {
+    const int64_t tiles = (end - begin + Most - 1) / Most;
+    for (int64_t k = 0; k < tiles; ++k) {
+        const int64_t row = begin + (end - begin) * k / tiles;
+        with_rows<Most>(begin + (end - begin) * (k + 1) / tiles - row, row, tile);
+    }
 }
 
 // Weights that fill the second-level cache are fetched into it a panel ahead, a part with each tile, so that no tile waits

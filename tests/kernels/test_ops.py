@@ -159,7 +159,7 @@ def test_law_threads_and_repetition_never_change_a_bit(arguments, cell, isa):
 @needs_native
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_of_long_sequences_are_summed_over_their_parts(arguments, cell, monkeypatch):
-    monkeypatch.setattr(recurrence, "ROWS", 20)
+    monkeypatch.setattr(recurrence, "CHUNK", 4000)
     assert_agrees(cell, arguments(cell, 63, 7, 3, 17), None)
     assert_agrees(cell, arguments(cell, 63, 7, 3, 17), None, lengths=torch.tensor([63, 0, 1, 40, 62, 3, 8]))
 

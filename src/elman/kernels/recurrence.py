@@ -15,7 +15,7 @@ from .native import DTYPES, address, threads_for
 CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru")  # in the order of csrc/kernels.h
 SAVED = {"rnn_tanh": 0, "rnn_relu": 0, "lstm": 4, "gru": 4}
 GRADS = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 4}
-ROWS = 4096  # of the gradients of the gates that are computed at a time
+CHUNK = 1 << 21  # bytes of the gates' gradients that are computed at a time: the products find them in the cache
 
 Maybe = Tensor | None
 
@@ -97,10 +97,13 @@ def backward(
         dh.copy_(dh_n)
     if dc_n is not None:
         dc.copy_(dc_n)
-    dW_ih, dW_hh = torch.zeros_like(W_ih), torch.zeros_like(W_hh)
+    # The blocks of `grads` lie as a^n r z u for a gru: x reaches the first three, h the last three.
+    x_columns, h_columns = slice(0, len(W_ih)), slice((G * H) - len(W_hh), None)
+    W = _gates_turned(W_ih, 2 * H) if cell == "gru" and need_dx else W_ih
+    dW_ih, dW_hh = x.new_zeros(I, len(W_ih)), x.new_zeros(H, len(W_hh))  # transposed: twice as fast a product
     db = x.new_zeros(G * H if biased else 0)
     packed = empty(x, compiled._native.backward_workspace(index, number, dtype, H))
-    part = max(1, min(T, ROWS // B))
+    part = max(1, min(T, CHUNK // (B * G * H * x.element_size())))
     buffer = empty(x, part, B, G * H)
     threads = threads_for(T * B * H * H * G)
     for end in range(T, 0, -part):
@@ -114,26 +117,25 @@ def backward(
             address(saved[steps]), address(c[steps]), address(None if dy is None else dy[steps]), grads.data_ptr(),
             dh.data_ptr(), address(dc), packed.data_ptr(), packed.numel(),
         )  # fmt: skip
-        flat, X = grads.view(-1, G * H), x[steps].view(-1, I)
+        flat = grads.view(-1, G * H)
+        dW_ih.addmm_(x[steps].view(-1, I).t(), flat[:, x_columns])
         before = _before(y, h_0, reset, begin, end)
-        if cell == "gru":  # n, r, z for x; r, z, u for h
-            dW_ih[: 2 * H].addmm_(flat[:, H : 3 * H].t(), X)
-            dW_ih[2 * H :].addmm_(flat[:, :H].t(), X)
-            if need_dx:
-                out = dx[steps].view(-1, I)
-                torch.mm(flat[:, H : 3 * H], W_ih[: 2 * H], out=out).addmm_(flat[:, :H], W_ih[2 * H :])
-        else:
-            dW_ih.addmm_(flat.t(), X)
-            if need_dx:
-                torch.mm(flat, W_ih, out=dx[steps].view(-1, I))
-        to_h = flat[:, H:] if cell == "gru" else flat
         if before is not None:
-            dW_hh.addmm_(to_h[-len(before) :].t(), before)
+            dW_hh.addmm_(before.t(), flat[-len(before) :, h_columns])
+        if need_dx:
+            torch.mm(flat[:, x_columns], W, out=dx[steps].view(-1, I))
         if biased:
             db += flat.sum(0)
-    if cell == "gru" and biased:
-        return dx, dh, dc, dW_ih, dW_hh, torch.cat([db[H : 3 * H], db[:H]]), db[H:]
+    dW_ih, dW_hh = dW_ih.t().contiguous(), dW_hh.t().contiguous()
+    if cell == "gru":
+        dW_ih = _gates_turned(dW_ih, H)
+        return dx, dh, dc, dW_ih, dW_hh, _gates_turned(db[: 3 * H], H), db[H:]
     return dx, dh, dc, dW_ih, dW_hh, db, db.clone()
+
+
+def _gates_turned(rows: Tensor, first: int) -> Tensor:
+    """The same rows, beginning with number `first`: r z n becomes n r z with 2 H, and n r z becomes r z n with H."""
+    return torch.cat([rows[first:], rows[:first]])
 
 
 def _before(y: Tensor, h_0: Maybe, reset: Maybe, begin: int, end: int) -> Maybe:
