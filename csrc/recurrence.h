@@ -40,8 +40,8 @@ struct Recurrence {
         return size_t(panels(H) * pitch(I, H) + sums);
     }
 
-    static void pack(const Forward<Real>& a) {
-        for (int64_t panel = 0; panel < panels(a.H); ++panel) {
+    static void pack(const Forward<Real>& a, int64_t part, int64_t parts) {
+        for (int64_t panel = part * panels(a.H) / parts; panel < (part + 1) * panels(a.H) / parts; ++panel) {
             Real* to = a.packed + panel * pitch(a.I, a.H);
             to = pack_gates<Cell::x_gates>(a.W_ih, a.I, a.H, panel, Cell::x_gate, to);
             to = pack_gates<Cell::h_gates>(a.W_hh, a.H, a.H, panel, Cell::h_gate, to);
@@ -54,12 +54,13 @@ struct Recurrence {
 
     template <int gates>
     static Real* pack_gates(const Real* W, int64_t K, int64_t H, int64_t panel, const int (&gate)[gates], Real* to) {
+        const int64_t first = panel * units, there = H - first < units ? H - first : units;
         for (int64_t k = 0; k < K; ++k)
-            for (int g = 0; g < gates; ++g)
-                for (int64_t lane = 0; lane < units; ++lane) {
-                    const int64_t unit = panel * units + lane;
-                    *to++ = unit < H ? W[(gate[g] * H + unit) * K + k] : Real(0);
-                }
+            for (int g = 0; g < gates; ++g, to += units) {
+                const Real* from = W + (gate[g] * H + first) * K + k;
+                for (int64_t lane = 0; lane < there; ++lane) to[lane] = from[lane * K];
+                for (int64_t lane = there; lane < units; ++lane) to[lane] = 0;
+            }
         return to;
     }
 
@@ -101,7 +102,7 @@ struct Recurrence {
                     Vector sum[M][A];
                     for (int m = 0; m < M; ++m)
                         for (int v = 0; v < A; ++v) sum[m][v] = S::load(bias + v * S::width);
-                    accumulate<M, XV, 0, A, Real>(sum, a.x + (t * a.B + b) * a.I, a.B * a.I, w, a.I);
+                    accumulate<M, XV, 0, A, Real>(sum, a.x + (t * a.B + b) * a.I, a.B * a.I, 1, w, a.I);
                     for (int m = 0; m < M; ++m)
                         for (int v = 0; v < A; ++v)
                             S::store(sums + ((t + m) * a.B + b) * row + (panel * A + v) * S::width, sum[m][v]);
@@ -129,16 +130,16 @@ struct Recurrence {
         } else {
             for (int m = 0; m < M; ++m)
                 for (int v = 0; v < A; ++v) sum[m][v] = S::load(bias + v * S::width);
-            accumulate<M, XV, 0, A, Real>(sum, a.x + (t * a.B + b) * a.I, a.I, w, a.I);
+            accumulate<M, XV, 0, A, Real>(sum, a.x + (t * a.B + b) * a.I, a.I, 1, w, a.I);
         }
         const Real* w_h = w + a.I * XV * S::width;
         if (!a.reset) {
-            if (h) accumulate<M, HV, H_first, A, Real>(sum, h, a.H, w_h, a.H);
+            if (h) add_h<M>(a, sum, h, w_h);
         } else if (h) {
             for (int m = 0; m < M; ++m)
                 if (!a.reset[t * a.B + b + m]) {
                     Vector(&one)[1][A] = reinterpret_cast<Vector(&)[1][A]>(sum[m]);
-                    accumulate<1, HV, H_first, A, Real>(one, h + m * a.H, a.H, w_h, a.H);
+                    add_h<1>(a, one, h + m * a.H, w_h);
                 }
         }
         for (int m = 0; m < M; ++m) {
@@ -153,69 +154,157 @@ struct Recurrence {
         }
     }
 
-    // --- backward: dL/dh_{t-1} = grads_t W_hh, with W_hh packed by its columns -----------------------------------------
-
-    static constexpr int BV = sums_in_registers == 24 ? 4 : 2;  // vectors of columns in a panel
-    static constexpr int columns = BV * S::width;
-    static int64_t back_panels(int64_t H) { return (H + columns - 1) / columns; }
-    static int64_t back_pitch(int64_t H) { return Cell::h_gates * H * columns; }
-    static size_t back_workspace(int64_t H) { return size_t(back_panels(H) * back_pitch(H)); }
-
-    static void pack_back(const Backward<Real>& a) {
-        Real* to = a.packed;
-        for (int64_t panel = 0; panel < back_panels(a.H); ++panel)
-            for (int g = 0; g < Cell::h_gates; ++g)
-                for (int64_t k = 0; k < a.H; ++k) {
-                    const Real* from = a.W_hh + (Cell::h_gate[g] * a.H + k) * a.H;
-                    for (int64_t lane = 0; lane < columns; ++lane) {
-                        const int64_t column = panel * columns + lane;
-                        *to++ = column < a.H ? from[column] : Real(0);
-                    }
-                }
+    template <int M>
+    static void add_h(const Forward<Real>& a, Vector (&sum)[M][A], const Real* h, const Real* w_h) {
+        if constexpr (M == 1)
+            if (a.B == 1) return accumulate_alone<HV, H_first, A, Real>(sum, h, w_h, a.H);
+        accumulate<M, HV, H_first, A, Real>(sum, h, a.H, 1, w_h, a.H);
     }
 
-    static void backward(const Backward<Real>& a, int64_t begin, int64_t end) {
-        const int64_t row = Cell::grad_blocks * a.H, h_part = (Cell::grad_blocks - Cell::h_gates) * a.H;
-        for (int64_t t = a.T - 1; t >= 0; --t) {
-            bool any = false;
-            for (int64_t b = begin; b < end; ++b) {
-                if (!active<Real>(a.lengths, a.t_0 + t, b)) {
-                    fill<Real>(a.grads + (t * a.B + b) * row, nullptr, row);
-                    continue;
-                }
-                any = true;
-                const bool reset = a.reset && a.reset[t * a.B + b];
-                const Real* h = reset ? nullptr : t > 0 ? a.y + ((t - 1) * a.B + b) * a.H : a.h_0 ? a.h_0 + b * a.H : nullptr;
-                const Real* c = nullptr;
-                if (Cell::has_c && !reset) c = t > 0 ? a.c + ((t - 1) * a.B + b) * a.H : a.c_0 ? a.c_0 + b * a.H : nullptr;
-                for (int64_t unit = 0; unit < a.H; unit += S::width) Cell::template back<Real>(a, t, b, unit, h, c);
+    // --- backward ---------------------------------------------------------------------------------------------------
+    //
+    // A few steps at a time: back through them, then the products of their gradients, while those lie in the cache.
+
+    using Sums = RowSums<Real>;
+    static constexpr int BV = sums_in_registers == 24 ? 4 : 2;  // vectors of columns in a panel
+    static constexpr int columns = BV * S::width;
+    static constexpr int x_blocks = Cell::x_gates, h_blocks = Cell::h_gates, blocks = Cell::grad_blocks;
+    static int64_t back_panels(int64_t K) { return (K + columns - 1) / columns; }
+    static int64_t packed_back(int64_t I, int64_t H) {
+        return (back_panels(H) * h_blocks + back_panels(I) * x_blocks) * H * columns;
+    }
+    // Sequences in the largest part, steps at a time, and what such a part has for itself.
+    static int64_t largest(int64_t B, int64_t parts) { return (B + parts - 1) / parts; }
+    static int64_t steps(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
+        const int64_t wanted = Sums::rows((I + H) * blocks * H) / largest(B, parts);
+        return wanted < 1 ? 1 : wanted < T ? wanted : T;
+    }
+    static int64_t own(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
+        const int64_t most = I > H ? I : H;
+        return steps(T, B, I, H, parts) * largest(B, parts) * blocks * H + Sums::workspace(most) + most;
+    }
+    static size_t back_workspace(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
+        return size_t(packed_back(I, H) + parts * own(T, B, I, H, parts));
+    }
+
+    static void pack_back(const Backward<Real>& a, int64_t part, int64_t parts) {
+        Real* to = pack_columns(a.W_hh, a.H, a.H, Cell::h_gate, part, parts, a.packed);
+        if (a.dx) pack_columns(a.W_ih, a.I, a.H, Cell::x_gate, part, parts, to);
+    }
+
+    // The columns of W, K of them, a panel's side by side for each row.
+    template <int gates>
+    static Real* pack_columns(const Real* W, int64_t K, int64_t H, const int (&gate)[gates], int64_t part, int64_t parts, Real* to) {
+        const int64_t pitch = gates * H * columns, panels = back_panels(K);
+        for (int64_t panel = part * panels / parts; panel < (part + 1) * panels / parts; ++panel)
+            for (int64_t row = 0; row < gates * H; ++row) {
+                const Real* from = W + (gate[row / H] * H + row % H) * K + panel * columns;
+                for (int v = 0; v < BV; ++v)
+                    S::store(to + panel * pitch + row * columns + v * S::width,
+                             S::load(from + v * S::width, int(left(K, panel * columns + v * S::width))));
             }
-            if (!any) continue;
-            for (int64_t panel = 0; panel < back_panels(a.H); ++panel) {
-                const int64_t next = panel + 1 < back_panels(a.H) ? panel + 1 : 0;
-                const Fetch fetch{a.packed + next * back_pitch(a.H), back_pitch(a.H), begin, end, back_panels(a.H)};
-                for_tiles<tile_rows(BV)>(begin, end, [&]<int M>(int64_t b) {
-                    fetch.template rows<M, Real>(b);
-                    const int64_t first = panel * columns;
-                    Real* dh = a.dh + b * a.H + first;
-                    Vector sum[M][BV];
-                    for (int m = 0; m < M; ++m)
-                        for (int v = 0; v < BV; ++v)
-                            sum[m][v] = S::load(dh + m * a.H + v * S::width, int(left(a.H, first + v * S::width)));
-                    accumulate<M, BV, 0, BV, Real>(sum, a.grads + (t * a.B + b) * row + h_part, row,
-                                                   a.packed + panel * back_pitch(a.H), Cell::h_gates * a.H);
-                    for (int m = 0; m < M; ++m)
-                        for (int v = 0; v < BV; ++v)
-                            S::store(dh + m * a.H + v * S::width, sum[m][v], int(left(a.H, first + v * S::width)));
-                });
-            }
-            if (a.reset)
-                for (int64_t b = begin; b < end; ++b)
-                    if (a.reset[t * a.B + b] && active<Real>(a.lengths, a.t_0 + t, b)) {
-                        fill<Real>(a.dh + b * a.H, nullptr, a.H);
-                        if (Cell::has_c) fill<Real>(a.dc + b * a.H, nullptr, a.H);
-                    }
+        return to + panels * pitch;
+    }
+
+    static void backward(const Backward<Real>& a, int64_t part, int64_t begin, int64_t end) {
+        const int64_t chunk = steps(a.T, a.B, a.I, a.H, a.parts), most = a.I > a.H ? a.I : a.H;
+        Real* grads = a.packed + packed_back(a.I, a.H) + part * own(a.T, a.B, a.I, a.H, a.parts);
+        Real* zeros = grads + chunk * largest(a.B, a.parts) * blocks * a.H;
+        Real* scratch = zeros + most;
+        Real* dW_ih = a.dW_ih + part * (a.I + 1) * x_blocks * a.H;
+        Real* dW_hh = a.dW_hh + part * (a.H + 1) * h_blocks * a.H;
+        fill<Real>(zeros, nullptr, most);
+        fill<Real>(dW_ih, nullptr, (a.I + 1) * x_blocks * a.H);
+        fill<Real>(dW_hh, nullptr, (a.H + 1) * h_blocks * a.H);
+        for (int64_t last = a.T, first; last > 0; last = first) {
+            first = last > chunk ? last - chunk : 0;
+            for (int64_t t = last - 1; t >= first; --t) step_back(a, t, begin, end, grads + (t - first) * (end - begin) * blocks * a.H);
+            if (a.dx) input_gradients(a, first, last, begin, end, grads);
+            weight_gradients(a, first, last, begin, end, grads, zeros, dW_ih, dW_hh, scratch);
         }
+    }
+
+    // h or c before step t of a sequence; null: zeros.
+    static const Real* before(const Backward<Real>& a, const Real* all, const Real* first, int64_t t, int64_t b) {
+        if (a.reset && a.reset[t * a.B + b]) return nullptr;
+        return t > 0 ? all + ((t - 1) * a.B + b) * a.H : first ? first + b * a.H : nullptr;
+    }
+
+    // grads (end - begin, blocks * H) of step t, and dL/dh before it.
+    static void step_back(const Backward<Real>& a, int64_t t, int64_t begin, int64_t end, Real* grads) {
+        const int64_t row = blocks * a.H;
+        bool any = false;
+        for (int64_t b = begin; b < end; ++b) {
+            Real* to = grads + (b - begin) * row;
+            if (!active<Real>(a.lengths, t, b)) {
+                fill<Real>(to, nullptr, row);
+                continue;
+            }
+            any = true;
+            const Real *h = before(a, a.y, a.h_0, t, b), *c = Cell::has_c ? before(a, a.c, a.c_0, t, b) : nullptr;
+            for (int64_t unit = 0; unit < a.H; unit += S::width) Cell::template back<Real>(a, t, b, unit, h, c, to);
+        }
+        if (!any) return;
+        times_columns<true, h_blocks>(a, grads + (blocks - h_blocks) * a.H, end - begin, a.packed, a.H, a.dh + begin * a.H);
+        for (int64_t b = begin; b < end; ++b)
+            if (a.reset && a.reset[t * a.B + b] && active<Real>(a.lengths, t, b)) {
+                fill<Real>(a.dh + b * a.H, nullptr, a.H);
+                if (Cell::has_c) fill<Real>(a.dc + b * a.H, nullptr, a.H);
+            }
+    }
+
+    // to (rows, N) = grads (rows, gates * H) times packed columns, or where `more` that is added to it.
+    template <bool more, int gates>
+    static void times_columns(const Backward<Real>& a, const Real* grads, int64_t rows, const Real* packed, int64_t N, Real* to) {
+        const int64_t row = blocks * a.H, K = gates * a.H, panels = back_panels(N), pitch = K * columns;
+        for (int64_t panel = 0; panel < panels; ++panel) {
+            const Real* w = packed + panel * pitch;
+            const Fetch fetch{packed + (panel + 1 < panels ? panel + 1 : 0) * pitch, pitch, 0, rows, panels};
+            for_tiles<tile_rows(BV)>(0, rows, [&]<int M>(int64_t b) {
+                fetch.template rows<M, Real>(b);
+                Real* at = to + b * N + panel * columns;
+                int there[BV];
+                Vector sum[M][BV];
+                for (int v = 0; v < BV; ++v) there[v] = int(left(N, panel * columns + v * S::width));
+                for (int m = 0; m < M; ++m)
+                    for (int v = 0; v < BV; ++v) sum[m][v] = more ? S::load(at + m * N + v * S::width, there[v]) : Vector{};
+                if (M == 1 && a.B == 1) {
+                    Vector(&one)[1][BV] = reinterpret_cast<Vector(&)[1][BV]>(sum[0]);
+                    accumulate_alone<BV, 0, BV, Real>(one, grads, w, K);
+                } else {
+                    accumulate<M, BV, 0, BV, Real>(sum, grads + b * row, row, 1, w, K);
+                }
+                for (int m = 0; m < M; ++m)
+                    for (int v = 0; v < BV; ++v) S::store(at + m * N + v * S::width, sum[m][v], there[v]);
+            });
+        }
+    }
+
+    static void input_gradients(const Backward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, const Real* grads) {
+        const Real* packed = a.packed + back_panels(a.H) * h_blocks * a.H * columns;
+        for (int64_t t = first; t < last; ++t, grads += (end - begin) * blocks * a.H)
+            times_columns<false, x_blocks>(a, grads, end - begin, packed, a.I, a.dx + (t * a.B + begin) * a.I);
+    }
+
+    static void weight_gradients(const Backward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end,
+                                 const Real* grads, const Real* zeros, Real* dW_ih, Real* dW_hh, Real* scratch) {
+        const Real *x[Sums::most], *h[Sums::most], *g[Sums::most];
+        int64_t n = 0;
+        const auto add = [&] {
+            Sums::add(x, a.I, g, 0, x_blocks * a.H, n, dW_ih, scratch);
+            Sums::add(h, a.H, g, (blocks - h_blocks) * a.H, h_blocks * a.H, n, dW_hh, scratch);
+            n = 0;
+        };
+        for (int64_t t = first; t < last; ++t)
+            for (int64_t b = begin; b < end; ++b, grads += blocks * a.H) {
+                if (!active<Real>(a.lengths, t, b)) continue;
+                const Real* h_before = before(a, a.y, a.h_0, t, b);
+                x[n] = a.x + (t * a.B + b) * a.I;
+                h[n] = h_before ? h_before : zeros;
+                g[n] = grads;
+                if (++n == Sums::most) add();
+            }
+        if (n) add();
     }
 
     static constexpr Kernels<Real> kernels = {workspace, back_workspace, pack, forward, pack_back, backward};
