@@ -47,22 +47,22 @@ inline __attribute__((always_inline)) void accumulate_alone(typename Simd<Real>:
     }
 }
 
-// Calls tile.template operator()<M>(row), for 1 <= M <= Most.
-template <int Most, class Tile>
-inline void with_rows(int64_t M, int64_t row, const Tile& tile) {
-    if constexpr (Most > 1)
-        if (M < Most) return with_rows<Most - 1>(M, row, tile);
-    tile.template operator()<Most>(row);
+// Calls work.template operator()<n>(given...) for that n, from 1 to `most`.
+template <int most, class Work, class... Given>
+inline void with_constant(int64_t n, const Work& work, Given... given) {
+    if constexpr (most > 1)
+        if (n < most) return with_constant<most - 1>(n, work, given...);
+    work.template operator()<most>(given...);
 }
 
-// The same for all rows from `begin` to `end`, in tiles of at most `Most` rows and as even as can be: a tile of one or
-// two rows has too few sums to keep the processor busy.
-template <int Most, class Tile>
+// Calls tile.template operator()<M>(row) for all rows from `begin` to `end`, in tiles of at most `most` rows and as even as
+// can be: a tile of one or two rows has too few sums to keep the processor busy.
+template <int most, class Tile>
 inline void for_tiles(int64_t begin, int64_t end, const Tile& tile) {
-    const int64_t tiles = (end - begin + Most - 1) / Most;
+    const int64_t tiles = (end - begin + most - 1) / most;
     for (int64_t k = 0; k < tiles; ++k) {
         const int64_t row = begin + (end - begin) * k / tiles;
-        with_rows<Most>(begin + (end - begin) * (k + 1) / tiles - row, row, tile);
+        with_constant<most>(begin + (end - begin) * (k + 1) / tiles - row, tile, row);
     }
 }
 
@@ -82,6 +82,70 @@ struct Fetch {
     }
 };
 
+// Products with the columns of a matrix, packed in panels of V vectors of columns; the last may have fewer.
+template <class Real>
+struct Columns {
+    using S = Simd<Real>;
+    static constexpr int V = sums_in_registers == 24 ? 4 : 2;
+    static constexpr int64_t width = V * S::width;
+    static int64_t panels(int64_t N) { return (N + width - 1) / width; }
+    static int64_t numbers(int64_t K, int64_t N) { return panels(N) * K * width; }
+    static int64_t vectors(int64_t N, int64_t panel) {
+        const int64_t left = (N - panel * width + S::width - 1) / S::width;
+        return left < V ? left : V;
+    }
+
+    // Row k of the matrix, of K, is at row(k).
+    template <class Row>
+    static void pack(const Row& row, int64_t K, int64_t N, int64_t part, int64_t parts, Real* to) {
+        for (int64_t panel = part * panels(N) / parts; panel < (part + 1) * panels(N) / parts; ++panel) {
+            const int64_t vectors_there = vectors(N, panel);
+            for (int64_t k = 0; k < K; ++k)
+                for (int64_t v = 0; v < vectors_there; ++v) {
+                    const int64_t column = panel * width + v * S::width;
+                    S::store(to + panel * K * width + (k * vectors_there + v) * S::width,
+                             S::load(row(k) + column, S::there(N - column)));
+                }
+        }
+    }
+
+    // to(t) (rows, N) = a(t) (rows, K) times the packed matrix, for t from 0 to `times`, or where `more` that is added to it.
+    // Rows of a lie `stride` numbers apart.
+    template <bool more, class From, class To>
+    static void multiply(const From& a, int64_t stride, int64_t times, int64_t rows, const Real* packed, int64_t K, int64_t N,
+                         const To& to, bool alone) {
+        for (int64_t panel = 0; panel < panels(N); ++panel)
+            with_constant<V>(vectors(N, panel), [&]<int vectors>() {
+                const Real* w = packed + panel * K * width;
+                const Fetch fetch{packed + (panel + 1 < panels(N) ? panel + 1 : 0) * K * width, K * width, 0, rows, panels(N)};
+                const int last = S::there(N - panel * width - (vectors - 1) * S::width);
+                for (int64_t t = 0; t < times; ++t)
+                    for_tiles<tile_rows(V)>(0, rows, [&]<int M>(int64_t row) {
+                        if (t == 0) fetch.template rows<M, Real>(row);
+                        tile<more, M, vectors>(a(t) + row * stride, stride, w, K, to(t) + row * N + panel * width, N, last, alone);
+                    });
+            });
+    }
+
+    template <bool more, int M, int vectors>
+    static void tile(const Real* a, int64_t stride, const Real* w, int64_t K, Real* to, int64_t N, int last, bool alone) {
+        typename S::Vector sum[M][vectors];
+        const auto there = [=](int v) { return v < vectors - 1 ? S::width : last; };
+        for (int m = 0; m < M; ++m)
+            for (int v = 0; v < vectors; ++v)
+                sum[m][v] = more ? S::load(to + m * N + v * S::width, there(v)) : typename S::Vector{};
+        bool done = false;
+        if constexpr (M == 1)
+            if (alone) {
+                accumulate_alone<vectors, 0, vectors, Real>(sum, a, w, K);
+                done = true;
+            }
+        if (!done) accumulate<M, vectors, 0, vectors, Real>(sum, a, stride, 1, w, K);
+        for (int m = 0; m < M; ++m)
+            for (int v = 0; v < vectors; ++v) S::store(to + m * N + v * S::width, sum[m][v], there(v));
+    }
+};
+
 // Sums of products over rows: to[i, j] += a[row, i] * b[row, j], where a has a last column of ones that is not in memory.
 template <class Real>
 struct RowSums {
@@ -97,47 +161,38 @@ struct RowSums {
                     Real* scratch) {
         Real *panel = scratch, *tiles = scratch + most * V * S::width;
         pack(a, I, n, tiles);
-        int64_t j = 0;
-        for (; j + V * S::width <= J; j += V * S::width) columns<V>(b, offset + j, V * S::width, tiles, I, J, n, to + j, panel);
-        if (j < J) rest<V>((J - j + S::width - 1) / S::width, b, offset + j, J - j, tiles, I, J, n, to + j, panel);
+        for (int64_t j = 0; j < J; j += V * S::width)
+            with_constant<V>((J - j + S::width - 1) / S::width, [&]<int vectors>() {
+                columns<vectors>(b, offset + j, J - j, tiles, I, J, n, to + j, panel);
+            });
     }
 
     // a's columns, M or a few less at a time, for each row side by side.
     static void pack(const Real* const* a, int64_t I, int64_t n, Real* tiles) {
         for_tiles<M>(0, I + 1, [&]<int m>(int64_t i) {
             Real* to = tiles + i * n;
-            constexpr int copied = (m + S::width - 1) / S::width * S::width;  // what is too much is written again
-            if (i + copied <= I)
-                for (int64_t k = 0; k < n; ++k)
-                    for (int v = 0; v < copied; v += S::width) S::store(to + k * m + v, S::load(a[k] + i + v));
-            else
-                for (int64_t k = 0; k < n; ++k)
-                    for (int64_t column = i; column < i + m; ++column) to[k * m + column - i] = column < I ? a[k][column] : Real(1);
+            for (int64_t k = 0; k < n; ++k, to += m) {
+                for (int v = 0; v < m; v += S::width)
+                    S::store(to + v, S::load(a[k] + i + v, S::there(I - i - v)));  // what is too much is written again
+                if (i + m > I) to[m - 1] = 1;
+            }
         });
     }
 
-    template <int vectors, class... Rest>
-    static void rest(int64_t wanted, Rest... given) {
-        if constexpr (vectors > 1)
-            if (wanted < vectors) return rest<vectors - 1>(wanted, given...);
-        columns<vectors>(given...);
-    }
-
     template <int vectors>
-    static void columns(const Real* const* b, int64_t offset, int64_t count, const Real* tiles, int64_t I, int64_t J,
+    static void columns(const Real* const* b, int64_t offset, int64_t left, const Real* tiles, int64_t I, int64_t J,
                         int64_t n, Real* to, Real* panel) {
-        int left[vectors];
-        for (int v = 0; v < vectors; ++v) left[v] = int(count - v * S::width < S::width ? count - v * S::width : S::width);
+        const auto there = [last = S::there(left - (vectors - 1) * S::width)](int v) { return v < vectors - 1 ? S::width : last; };
         for (int64_t k = 0; k < n; ++k)
             for (int v = 0; v < vectors; ++v)
-                S::store(panel + (k * vectors + v) * S::width, S::load(b[k] + offset + v * S::width, left[v]));
+                S::store(panel + (k * vectors + v) * S::width, S::load(b[k] + offset + v * S::width, there(v)));
         for_tiles<M>(0, I + 1, [&]<int m>(int64_t i) {
             typename S::Vector sum[m][vectors];
             for (int r = 0; r < m; ++r)
-                for (int v = 0; v < vectors; ++v) sum[r][v] = S::load(to + (i + r) * J + v * S::width, left[v]);
+                for (int v = 0; v < vectors; ++v) sum[r][v] = S::load(to + (i + r) * J + v * S::width, there(v));
             accumulate<m, vectors, 0, vectors, Real>(sum, tiles + i * n, 1, m, panel, n);
             for (int r = 0; r < m; ++r)
-                for (int v = 0; v < vectors; ++v) S::store(to + (i + r) * J + v * S::width, sum[r][v], left[v]);
+                for (int v = 0; v < vectors; ++v) S::store(to + (i + r) * J + v * S::width, sum[r][v], there(v));
         });
     }
 };

@@ -31,6 +31,7 @@ constexpr int gates(Cell cell) { return cell == lstm ? 4 : cell == gru ? 3 : 1; 
 template <class Real>
 struct Forward {
     int64_t T, B, I, H;      // each at least 1
+    int64_t parts;           // of the batch, from 1 to B
     const Real* x;           // (T, B, I)    in
     const Real* h_0;         // (B, H)       in; null: zeros
     const Real* c_0;         // (B, H)       in; null: zeros; lstm only
@@ -45,7 +46,7 @@ struct Forward {
     Real* c_n;               // (B, H)       out: c likewise; lstm only
     Real* saved;             // (T, B, saved_blocks * H)  out, undefined where t >= lengths[b]; null: not wanted
     Real* c;                 // (T, B, H)    out likewise, lstm only; null where saved is
-    Real* packed;            // forward_workspace(...) numbers, scratch; filled by pack, then only read
+    Real* packed;            // forward_workspace(...) numbers, scratch; filled in part by pack
 };
 
 // The gradients of the weights are sums over the batch; every part of it has sums of its own, for the caller to add up.
@@ -77,10 +78,10 @@ struct Backward {
 // One cell in one precision.
 template <class Real>
 struct Kernels {
-    size_t (*forward_workspace)(int64_t T, int64_t B, int64_t I, int64_t H);
+    size_t (*forward_workspace)(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts);
     size_t (*backward_workspace)(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts);
     void (*pack)(const Forward<Real>&, int64_t part, int64_t parts);  // the shares of packing: any number of them
-    void (*forward)(const Forward<Real>&, int64_t begin, int64_t end);
+    void (*forward)(const Forward<Real>&, int64_t part, int64_t begin, int64_t end);
     void (*pack_back)(const Backward<Real>&, int64_t part, int64_t parts);
     void (*backward)(const Backward<Real>&, int64_t part, int64_t begin, int64_t end);
 };

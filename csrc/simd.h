@@ -47,19 +47,58 @@ struct Simd {
     static void store(Real* p, Vector v) { *reinterpret_cast<Unaligned*>(p) = v; }
     static Vector all(Real a) { return a - Vector{}; }
 
+#if ELMAN_VECTOR_BYTES == 64
+    using Mask = uint16_t;
+#elif ELMAN_VECTOR_BYTES == 32
+    static Integers below(int count) {
+        Integers lane;
+        for (int k = 0; k < width; ++k) lane[k] = k;
+        return lane < (Int(count) - Integers{});
+    }
+#endif
+    // A vector's worth of memory for the compiler to know that it is read or written; a mask touches no more than it says.
+    using Memory = Real[width];
+    static const Memory* memory(const Real* p) { return reinterpret_cast<const Memory*>(p); }
+    static Memory* memory(Real* p) { return reinterpret_cast<Memory*>(p); }
+
     // The first `count` numbers at p, zeros behind them; and back.
     static Vector load(const Real* p, int count) {
         if (count >= width) return load(p);
+#if ELMAN_VECTOR_BYTES >= 32
+        Vector v;
+#if ELMAN_VECTOR_BYTES == 64
+        const Mask mask = Mask((1 << count) - 1);
+        if constexpr (sizeof(Real) == 4) asm("vmovups %1, %0%{%2%}%{z%}" : "=v"(v) : "m"(*memory(p)), "Yk"(mask));
+        else asm("vmovupd %1, %0%{%2%}%{z%}" : "=v"(v) : "m"(*memory(p)), "Yk"(mask));
+#else
+        if constexpr (sizeof(Real) == 4) asm("vmaskmovps %1, %2, %0" : "=x"(v) : "m"(*memory(p)), "x"(below(count)));
+        else asm("vmaskmovpd %1, %2, %0" : "=x"(v) : "m"(*memory(p)), "x"(below(count)));
+#endif
+        return v;
+#else
         Real part[width] = {};
         for (int k = 0; k < count; ++k) part[k] = p[k];
         return load(part);
+#endif
     }
     static void store(Real* p, Vector v, int count) {
         if (count >= width) return store(p, v);
+#if ELMAN_VECTOR_BYTES == 64
+        const Mask mask = Mask((1 << count) - 1);
+        if constexpr (sizeof(Real) == 4) asm("vmovups %1, %0%{%2%}" : "+m"(*memory(p)) : "v"(v), "Yk"(mask));
+        else asm("vmovupd %1, %0%{%2%}" : "+m"(*memory(p)) : "v"(v), "Yk"(mask));
+#elif ELMAN_VECTOR_BYTES == 32
+        if constexpr (sizeof(Real) == 4) asm("vmaskmovps %1, %2, %0" : "+m"(*memory(p)) : "x"(v), "x"(below(count)));
+        else asm("vmaskmovpd %1, %2, %0" : "+m"(*memory(p)) : "x"(v), "x"(below(count)));
+#else
         Real part[width];
         store(part, v);
         for (int k = 0; k < count; ++k) p[k] = part[k];
+#endif
     }
+
+    // How many of `left` numbers, from 0 to all, a vector that begins there has.
+    static int there(int64_t left) { return left < 0 ? 0 : left < width ? int(left) : width; }
 
     // Comparisons with NaN are false, so both let it through.
     static Vector clamp(Vector v, Real limit) {

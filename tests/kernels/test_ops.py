@@ -328,7 +328,7 @@ def test_the_bindings_refuse_numbers_that_can_not_be(wrong):
 
     memory = torch.zeros(4096)
     arrays = ("x", "h_0", "c_0", "W_ih", "W_hh", "b_ih", "b_hh", "y", "h_n", "c_n", "saved", "c", "packed")
-    sizes = {"isa": 0, "cell": 0, "dtype": 0, "threads": 1, "T": 1, "B": 1, "I": 1, "H": 1, "lengths": 0, "reset": 0}
+    sizes = {"isa": 0, "cell": 0, "dtype": 0, "parts": 1, "T": 1, "B": 1, "I": 1, "H": 1, "lengths": 0, "reset": 0}
     made = sizes | dict.fromkeys(arrays, memory.data_ptr()) | {"packed_size": 4096} | wrong
     with pytest.raises(ValueError, match=r"expected|needs an address|was not compiled"):
         _native.forward(**made)

@@ -41,17 +41,15 @@ def forward(
     c_n = x.new_empty(B, H) if cell == "lstm" else none
     saved = empty(x, T, B, SAVED[cell] * H) if keep and SAVED[cell] else none
     c = empty(x, T, B, H) if keep and cell == "lstm" else none
-    packed = empty(x, compiled._native.forward_workspace(index, number, dtype, T, B, I, H))
+    parts = min(B, threads_for(T * B * H * (I + H) * GATES[cell]))
+    sizes = {"T": T, "B": B, "I": I, "H": H, "parts": parts}
+    packed = empty(x, compiled._native.forward_workspace(index, number, dtype, **sizes))
     made = {"y": y, "h_n": h_n, "c_n": c_n, "saved": saved, "c": c, "packed": packed}
     compiled._native.forward(
         isa=index,
         cell=number,
         dtype=dtype,
-        threads=threads_for(T * B * H * (I + H) * max(1, SAVED[cell])),
-        T=T,
-        B=B,
-        I=I,
-        H=H,
+        **sizes,
         **{name: address(t) for name, t in (given | made).items()},
         packed_size=packed.numel(),
     )
