@@ -25,8 +25,10 @@ inline __attribute__((always_inline)) void accumulate(typename Simd<Real>::Vecto
     for (int64_t k = 0; k < K; ++k, panel += V * S::width) {
         typename S::Vector w[V];
         for (int v = 0; v < V; ++v) w[v] = S::load(panel + v * S::width);
-        for (int m = 0; m < M; ++m)
-            for (int v = 0; v < V; ++v) sum[m][first + v] += a[m * row + k * step] * w[v];
+        for (int m = 0; m < M; ++m) {
+            const typename S::Vector number = S::all_held(a[m * row + k * step]);
+            for (int v = 0; v < V; ++v) sum[m][first + v] += number * w[v];
+        }
     }
 }
 
@@ -134,13 +136,9 @@ struct Columns {
         for (int m = 0; m < M; ++m)
             for (int v = 0; v < vectors; ++v)
                 sum[m][v] = more ? S::load(to + m * N + v * S::width, there(v)) : typename S::Vector{};
-        bool done = false;
         if constexpr (M == 1)
-            if (alone) {
-                accumulate_alone<vectors, 0, vectors, Real>(sum, a, w, K);
-                done = true;
-            }
-        if (!done) accumulate<M, vectors, 0, vectors, Real>(sum, a, stride, 1, w, K);
+            if (alone) accumulate_alone<vectors, 0, vectors, Real>(sum, a, w, K);
+        if (M > 1 || !alone) accumulate<M, vectors, 0, vectors, Real>(sum, a, stride, 1, w, K);
         for (int m = 0; m < M; ++m)
             for (int v = 0; v < vectors; ++v) S::store(to + m * N + v * S::width, sum[m][v], there(v));
     }

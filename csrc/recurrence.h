@@ -152,11 +152,18 @@ struct Recurrence {
     template <int M, int vectors>
     static void tile(const Forward<Real>& a, int64_t t, int64_t b, int64_t panel, const Real* w, const Real* ahead) {
         constexpr int A = sums * vectors, HV = h_gates * vectors;
-        if (a.lengths) {
-            bool any = false;
-            for (int m = 0; m < M; ++m) any = any || t < a.lengths[b + m];
-            if (!any) return;
+        const auto fresh = [&](int m) { return a.reset && a.reset[t * a.B + b + m]; };
+        bool any_active = false, any_fresh = false;
+        for (int m = 0; m < M; ++m) {
+            any_active = any_active || active<Real>(a.lengths, t, b + m);
+            any_fresh = any_fresh || fresh(m);
         }
+        if (!any_active) return;
+        if constexpr (M > 1)
+            if (any_fresh) {  // which is rare: row by row
+                for (int m = 0; m < M; ++m) tile<1, vectors>(a, t, b + m, panel, w, ahead ? ahead + m * sums_of_row(a.H) : nullptr);
+                return;
+            }
         Vector sum[M][A];
         if (ahead)
             for (int m = 0; m < M; ++m)
@@ -165,21 +172,17 @@ struct Recurrence {
             start<M, vectors>(a, sum, a.x + (t * a.B + b) * a.I, a.I, w);
         const Real* h = t > 0 ? a.y + ((t - 1) * a.B + b) * a.H : a.h_0 ? a.h_0 + b * a.H : nullptr;
         const Real* w_h = w + a.I * x_gates * vectors * S::width;
-        const auto fresh = [&](int m) { return a.reset && a.reset[t * a.B + b + m]; };
-        if (h && a.reset) {
-            for (int m = 0; m < M; ++m)
-                if (!fresh(m)) accumulate<1, HV, A - HV, A, Real>(reinterpret_cast<Vector(&)[1][A]>(sum[m]), h + m * a.H, 0, 1, w_h, a.H);
-        } else if (h) {
+        if (any_fresh) h = nullptr;
+        if (h) {
             bool alone = false;
-            if constexpr (M == 1) alone = a.B == 1;
-            if (alone) accumulate_alone<HV, A - HV, A, Real>(reinterpret_cast<Vector(&)[1][A]>(sum[0]), h, w_h, a.H);
-            else accumulate<M, HV, A - HV, A, Real>(sum, h, a.H, 1, w_h, a.H);
+            if constexpr (M == 1)
+                if ((alone = a.B == 1)) accumulate_alone<HV, A - HV, A, Real>(sum, h, w_h, a.H);
+            if (!alone) accumulate<M, HV, A - HV, A, Real>(sum, h, a.H, 1, w_h, a.H);
         }
         for (int m = 0; m < M; ++m) {
             if (!active<Real>(a.lengths, t, b + m)) continue;
-            const Real* before = h && !fresh(m) ? h + m * a.H : nullptr;
             for (int u = 0; u < vectors; ++u)
-                Cell::template step<Real, vectors>(a, t, b + m, panel * units + u * S::width, &sum[m][u], before, fresh(m));
+                Cell::template step<Real, vectors>(a, t, b + m, panel * units + u * S::width, &sum[m][u], h ? h + m * a.H : nullptr, any_fresh);
         }
     }
 

@@ -46,6 +46,16 @@ struct Simd {
     static Vector load(const Real* p) { return *reinterpret_cast<const Unaligned*>(p); }
     static void store(Real* p, Vector v) { *reinterpret_cast<Unaligned*>(p) = v; }
     static Vector all(Real a) { return a - Vector{}; }
+    // The same, held in a register: else compilers load it from memory anew for each product.
+    static Vector all_held(Real a) {
+        Vector v = all(a);
+#if ELMAN_VECTOR_BYTES == 64
+        asm("" : "+v"(v));
+#elif defined(__x86_64__)
+        asm("" : "+x"(v));
+#endif
+        return v;
+    }
 
 #if ELMAN_VECTOR_BYTES == 64
     using Mask = uint16_t;
