@@ -33,20 +33,29 @@ auto with(size_t isa, int cell, int dtype, const Work& work) {
     return dtype == float32 ? work(*table.f32[cell]) : work(*table.f64[cell]);
 }
 
-void check_parts(int64_t parts, int64_t B) {
-    if (parts < 1 || parts > B) throw nb::value_error(("expected parts from 1 to B=" + text(B) + ", found " + text(parts)).c_str());
+// The batch is cut into parts, or the whole of it is done by the members of a team.
+void check_threads(int64_t parts, int64_t members, int64_t B) {
+    if (parts >= 1 && parts <= B && members >= 1 && members <= 1024 && (parts == 1 || members == 1)) return;
+    throw nb::value_error(("expected parts from 1 to B=" + text(B) + " and members from 1 to 1024, one of them 1; found parts=" +
+                           text(parts) + ", members=" + text(members)).c_str());
+}
+
+template <class Work>
+void each(int64_t B, int64_t parts, int64_t members, const Work& work) {
+    if (members > 1) return elman::together(members, [&](elman::Member member) { work(0, 0, B, member); });
+    elman::share(B, parts, [&](int64_t part, int64_t begin, int64_t end) { work(part, begin, end, elman::Member{}); });
 }
 
 size_t forward_workspace(size_t isa, int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
     check(cell, dtype, T, B, I, H);
-    check_parts(parts, B);
+    check_threads(parts, 1, B);
     return with(isa, cell, dtype, [&](const auto& k) { return k.forward_workspace(T, B, I, H, parts); });
 }
 
-size_t backward_workspace(size_t isa, int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
+size_t backward_workspace(size_t isa, int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts, int64_t members) {
     check(cell, dtype, T, B, I, H);
-    check_parts(parts, B);
-    return with(isa, cell, dtype, [&](const auto& k) { return k.backward_workspace(T, B, I, H, parts); });
+    check_threads(parts, members, B);
+    return with(isa, cell, dtype, [&](const auto& k) { return k.backward_workspace(T, B, I, H, parts, members); });
 }
 
 // Packing is worth more than one thread from some 100,000 numbers on.
@@ -54,11 +63,12 @@ int64_t packers(int cell, int64_t I, int64_t H, int64_t parts) {
     return elman::gates(elman::Cell(cell)) * H * (I + H) < 100'000 ? 1 : parts;
 }
 
-void forward(size_t isa, int cell, int dtype, int64_t parts, int64_t T, int64_t B, int64_t I, int64_t H, uintptr_t x,
+void forward(size_t isa, int cell, int dtype, int64_t parts, int64_t members, int64_t T, int64_t B, int64_t I, int64_t H, uintptr_t x,
              uintptr_t h_0, uintptr_t c_0, uintptr_t W_ih, uintptr_t W_hh, uintptr_t b_ih, uintptr_t b_hh, uintptr_t lengths,
              uintptr_t reset, uintptr_t y, uintptr_t h_n, uintptr_t c_n, uintptr_t saved, uintptr_t c, uintptr_t packed,
              size_t packed_size) {
     check_packed(forward_workspace(isa, cell, dtype, T, B, I, H, parts), packed_size);
+    check_threads(parts, members, B);
     check_lengths(at<const int64_t>(lengths), T, B);
     need({{"x", x}, {"W_ih", W_ih}, {"W_hh", W_hh}, {"y", y}, {"h_n", h_n}, {"packed", packed}});
     if (cell == elman::lstm) need({{"c_n", c_n}});
@@ -74,17 +84,17 @@ void forward(size_t isa, int cell, int dtype, int64_t parts, int64_t T, int64_t 
             .saved = at<Real>(saved), .c = at<Real>(c), .packed = at<Real>(packed),
         };
         nb::gil_scoped_release released;
-        const int64_t packing = packers(cell, I, H, parts);
+        const int64_t packing = packers(cell, I, H, parts * members);
         elman::share(packing, packing, [&](int64_t part, int64_t, int64_t) { kernels.pack(a, part, packing); });
-        elman::share(B, parts, [&](int64_t part, int64_t begin, int64_t end) { kernels.forward(a, part, begin, end); });
+        each(B, parts, members, [&](auto... share) { kernels.forward(a, share...); });
     });
 }
 
-void backward(size_t isa, int cell, int dtype, int64_t parts, int64_t T, int64_t B, int64_t I, int64_t H, uintptr_t x,
+void backward(size_t isa, int cell, int dtype, int64_t parts, int64_t members, int64_t T, int64_t B, int64_t I, int64_t H, uintptr_t x,
               uintptr_t h_0, uintptr_t c_0, uintptr_t W_ih, uintptr_t W_hh, uintptr_t lengths, uintptr_t reset, uintptr_t y,
               uintptr_t saved, uintptr_t c, uintptr_t dy, uintptr_t dx, uintptr_t dh, uintptr_t dc, uintptr_t dW_ih,
               uintptr_t dW_hh, uintptr_t packed, size_t packed_size) {
-    check_packed(backward_workspace(isa, cell, dtype, T, B, I, H, parts), packed_size);
+    check_packed(backward_workspace(isa, cell, dtype, T, B, I, H, parts, members), packed_size);
     check_lengths(at<const int64_t>(lengths), T, B);
     need({{"x", x}, {"W_ih", W_ih}, {"W_hh", W_hh}, {"y", y}, {"dh", dh}, {"dW_ih", dW_ih}, {"dW_hh", dW_hh}, {"packed", packed}});
     if (elman::saved_blocks(elman::Cell(cell))) need({{"saved", saved}});
@@ -100,9 +110,9 @@ void backward(size_t isa, int cell, int dtype, int64_t parts, int64_t T, int64_t
             .packed = at<Real>(packed),
         };
         nb::gil_scoped_release released;
-        const int64_t packing = packers(cell, I, H, parts);
+        const int64_t packing = packers(cell, I, H, parts * members);
         elman::share(packing, packing, [&](int64_t part, int64_t, int64_t) { kernels.pack_back(a, part, packing); });
-        elman::share(B, parts, [&](int64_t part, int64_t begin, int64_t end) { kernels.backward(a, part, begin, end); });
+        each(B, parts, members, [&](auto... share) { kernels.backward(a, share...); });
     });
 }
 
@@ -112,18 +122,20 @@ NB_MODULE(_native, m) {
     m.doc() = "elman's native kernels; csrc/kernels.h is their contract, elman.kernels.ops their only caller.";
     m.def("compiled", [] { return names(false); }, "Instruction sets with kernels, plainest first; the index is the isa.");
     m.def("supported", [] { return names(true); }, "Those of them that this machine can run.");
-    m.def("use_threads_of", [](uintptr_t gomp) { elman::gomp_parallel = at<void(void (*)(void*), void*, unsigned, unsigned)>(gomp); },
-          "gomp_parallel"_a, "The address of GOMP_parallel in the libgomp that torch uses; 0: no threads.");
+    m.def("use_threads_of", [](uintptr_t parallel, uintptr_t thread_num, uintptr_t num_threads) {
+        elman::gomp = {at<void(void (*)(void*), void*, unsigned, unsigned)>(parallel), at<int()>(thread_num), at<int()>(num_threads)};
+    }, "GOMP_parallel"_a, "omp_get_thread_num"_a, "omp_get_num_threads"_a,
+          "The addresses of these in the libgomp that torch uses; 0: no threads.");
     m.def("forward_workspace", &forward_workspace, "isa"_a, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "parts"_a,
           "Numbers that forward needs as scratch.");
-    m.def("backward_workspace", &backward_workspace, "isa"_a, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "parts"_a,
+    m.def("backward_workspace", &backward_workspace, "isa"_a, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "parts"_a, "members"_a,
           "Numbers that backward needs as scratch.");
-    m.def("forward", &forward, "isa"_a, "cell"_a, "dtype"_a, "parts"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "h_0"_a, "c_0"_a,
+    m.def("forward", &forward, "isa"_a, "cell"_a, "dtype"_a, "parts"_a, "members"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "h_0"_a, "c_0"_a,
           "W_ih"_a, "W_hh"_a, "b_ih"_a, "b_hh"_a, "lengths"_a, "reset"_a, "y"_a, "h_n"_a, "c_n"_a, "saved"_a, "c"_a,
-          "packed"_a, "packed_size"_a, "Forward of csrc/kernels.h, each part on a thread of its own; 0 stands for null. Releases the GIL.");
-    m.def("backward", &backward, "isa"_a, "cell"_a, "dtype"_a, "parts"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "h_0"_a, "c_0"_a,
+          "packed"_a, "packed_size"_a, "Forward of csrc/kernels.h, each part or member on a thread of its own; 0 stands for null. Releases the GIL.");
+    m.def("backward", &backward, "isa"_a, "cell"_a, "dtype"_a, "parts"_a, "members"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "h_0"_a, "c_0"_a,
           "W_ih"_a, "W_hh"_a, "lengths"_a, "reset"_a, "y"_a, "saved"_a, "c"_a, "dy"_a, "dx"_a, "dh"_a, "dc"_a, "dW_ih"_a,
           "dW_hh"_a, "packed"_a, "packed_size"_a,
-          "Backward of csrc/kernels.h, each part on a thread of its own; 0 stands for null. Releases the GIL.");
+          "Backward of csrc/kernels.h, each part or member on a thread of its own; 0 stands for null. Releases the GIL.");
     bind_scan(m);
 }

@@ -111,15 +111,16 @@ struct Columns {
         }
     }
 
-    // to(t) (rows, N) = a(t) (rows, K) times the packed matrix, for t from 0 to `times`, or where `more` that is added to it.
-    // Rows of a lie `stride` numbers apart.
+    // to(t) (rows, N) = a(t) (rows, K) times the packed matrix, for t from 0 to `times`, or where `more` that is added to it,
+    // in the columns of the panels from `first` to `last`. Rows of a lie `stride` numbers apart.
     template <bool more, class From, class To>
     static void multiply(const From& a, int64_t stride, int64_t times, int64_t rows, const Real* packed, int64_t K, int64_t N,
-                         const To& to, bool alone) {
-        for (int64_t panel = 0; panel < panels(N); ++panel)
+                         int64_t first, int64_t last_panel, const To& to, bool alone) {
+        for (int64_t panel = first; panel < last_panel; ++panel)
             with_constant<V>(vectors(N, panel), [&]<int vectors>() {
                 const Real* w = packed + panel * K * width;
-                const Fetch fetch{packed + (panel + 1 < panels(N) ? panel + 1 : 0) * K * width, K * width, 0, rows, panels(N)};
+                const int64_t next = panel + 1 < last_panel ? panel + 1 : first;
+                const Fetch fetch{packed + next * K * width, K * width, 0, rows, last_panel - first};
                 const int last = S::there(N - panel * width - (vectors - 1) * S::width);
                 for (int64_t t = 0; t < times; ++t)
                     for_tiles<tile_rows(V)>(0, rows, [&]<int M>(int64_t row) {
@@ -149,17 +150,18 @@ template <class Real>
 struct RowSums {
     using S = Simd<Real>;
     static constexpr int V = sums_in_registers == 24 ? 4 : 2, M = tile_rows(V);  // of a tile of `to`
+    static constexpr int64_t width = V * S::width;
     static constexpr int64_t most = 768;  // rows at once
     // Fewer where `to` stays in the cache: then what is read of a and b shall stay in the one before it.
     static int64_t rows(int64_t numbers) { return numbers * int64_t(sizeof(Real)) < 1 << 20 ? 192 : most; }
-    static int64_t workspace(int64_t I) { return most * V * S::width + most * (I + 1) + S::width; }
+    static int64_t workspace(int64_t I) { return most * width + most * (I + 1) + S::width; }
 
-    // a (n, I) and b (n, J) are given by their rows, to is (I + 1, J).
-    static void add(const Real* const* a, int64_t I, const Real* const* b, int64_t offset, int64_t J, int64_t n, Real* to,
-                    Real* scratch) {
-        Real *panel = scratch, *tiles = scratch + most * V * S::width;
+    // a (n, I) and b (n, J) are given by their rows, to is (I + 1, J); its columns from `first` to `last`.
+    static void add(const Real* const* a, int64_t I, const Real* const* b, int64_t offset, int64_t J, int64_t first, int64_t last,
+                    int64_t n, Real* to, Real* scratch) {
+        Real *panel = scratch, *tiles = scratch + most * width;
         pack(a, I, n, tiles);
-        for (int64_t j = 0; j < J; j += V * S::width)
+        for (int64_t j = first; j < last; j += width)
             with_constant<V>((J - j + S::width - 1) / S::width, [&]<int vectors>() {
                 columns<vectors>(b, offset + j, J - j, tiles, I, J, n, to + j, panel);
             });

@@ -9,20 +9,28 @@ struct Gru {
     static constexpr int x_gate[] = {2, 0, 1}, h_gate[] = {0, 1, 2};  // of r z n
     static constexpr bool has_c = false;
 
-    template <class Real, int U>
-    static void step(const Forward<Real>& a, int64_t t, int64_t b, int64_t unit, const typename Simd<Real>::Vector* sum,
+    template <class Real, int M, int U>
+    static void step(const Forward<Real>& a, int64_t t, int64_t b, int64_t unit, const typename Simd<Real>::Vector (&sum)[M][4 * U],
                      const Real* h_before, bool) {
         using S = Simd<Real>;
-        const int64_t row = t * a.B + b, H = a.H;
-        const auto r = S::sigmoid(sum[1 * U]), z = S::sigmoid(sum[2 * U]), u = sum[3 * U];
-        const auto n = S::tanh(sum[0 * U] + r * u);
-        put(a.y + row * H, (Real(1) - z) * n + z * get(h_before, unit, H), unit, H);
-        if (!a.saved) return;
-        Real* saved = a.saved + row * 4 * H;
-        put(saved, n, unit, H);
-        put(saved + H, r, unit, H);
-        put(saved + 2 * H, z, unit, H);
-        put(saved + 3 * H, u, unit, H);
+        const int64_t H = a.H;
+        typename S::Vector gates[2 * M], n[M], *r = gates, *z = gates + M;
+        for (int m = 0; m < M; ++m) r[m] = sum[m][1], z[m] = sum[m][2];
+        S::sigmoid(gates);
+        for (int m = 0; m < M; ++m) n[m] = sum[m][0] + r[m] * sum[m][3];
+        S::tanh(n);
+        for (int m = 0; m < M; ++m) {
+            if (!active<Real>(a.lengths, t, b + m)) continue;
+            const int64_t row = t * a.B + b + m;
+            const Real* h = h_before ? h_before + m * H : nullptr;
+            put(a.y + row * H, (Real(1) - z[m]) * n[m] + z[m] * get(h, unit, H), unit, H);
+            if (!a.saved) continue;
+            Real* saved = a.saved + row * 4 * H;
+            keep(a, saved, n[m], unit);
+            keep(a, saved + H, r[m], unit);
+            keep(a, saved + 2 * H, z[m], unit);
+            keep(a, saved + 3 * H, sum[m][3], unit);
+        }
     }
 
     template <class Real>

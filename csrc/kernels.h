@@ -8,8 +8,9 @@
 // or scratch array may overlap any other array.
 //
 // Threads share a batch without waiting for each other: it is cut into parts, and `forward` and `backward` do one of them,
-// the sequences from `begin` to `end`. `pack` comes first; it too may be shared out. Results are the same bit for bit from
-// call to call, and those of one sequence do not depend on how the batch is cut.
+// the sequences from `begin` to `end`. Or they share the hidden units, as members of a team that wait for each other at each
+// step: so weights that fill the cache are read by one thread only. `pack` comes first; it too may be shared out. Results are
+// the same bit for bit from call to call, and those of one sequence do not depend on how the work is shared.
 #pragma once
 
 #include <stddef.h>
@@ -75,15 +76,29 @@ struct Backward {
     Real* packed;            // backward_workspace(...) numbers, scratch; filled in part by pack_back
 };
 
+// A thread's place in a team that does one part of the batch together.
+struct Member {
+    int64_t index = 0, of = 1;
+    void* team = nullptr;
+    void (*meet)(void* team) = nullptr;
+    // Waits until all have come here.
+    void wait() const {
+        if (of > 1) meet(team);
+    }
+    // Its share of n.
+    int64_t first(int64_t n) const { return index * n / of; }
+    int64_t last(int64_t n) const { return (index + 1) * n / of; }
+};
+
 // One cell in one precision.
 template <class Real>
 struct Kernels {
     size_t (*forward_workspace)(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts);
-    size_t (*backward_workspace)(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts);
+    size_t (*backward_workspace)(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts, int64_t members);
     void (*pack)(const Forward<Real>&, int64_t part, int64_t parts);  // the shares of packing: any number of them
-    void (*forward)(const Forward<Real>&, int64_t part, int64_t begin, int64_t end);
+    void (*forward)(const Forward<Real>&, int64_t part, int64_t begin, int64_t end, Member);
     void (*pack_back)(const Backward<Real>&, int64_t part, int64_t parts);
-    void (*backward)(const Backward<Real>&, int64_t part, int64_t begin, int64_t end);
+    void (*backward)(const Backward<Real>&, int64_t part, int64_t begin, int64_t end, Member);
 };
 
 // The diagonal recurrence h_t = a_t h_{t-1} + b_t. Every unit is on its own, so `begin` and `end` are units here, all

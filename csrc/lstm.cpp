@@ -8,26 +8,35 @@ struct Lstm {
     static constexpr int x_gate[] = {0, 1, 2, 3}, h_gate[] = {0, 1, 2, 3};  // i f g o
     static constexpr bool has_c = true;
 
-    // sum[gate * U]: the pre-activations i_bar, f_bar, g_bar, o_bar of the units from `unit` on.
-    template <class Real, int U>
-    static void step(const Forward<Real>& a, int64_t t, int64_t b, int64_t unit, const typename Simd<Real>::Vector* sum,
+    // sum[m]: the pre-activations i_bar, f_bar, g_bar, o_bar.
+    template <class Real, int M, int U>
+    static void step(const Forward<Real>& a, int64_t t, int64_t b, int64_t unit, const typename Simd<Real>::Vector (&sum)[M][4 * U],
                      const Real*, bool fresh) {
         using S = Simd<Real>;
-        const int64_t row = t * a.B + b, H = a.H;
-        Real* c_n = a.c_n + b * H;
-        const auto i = S::sigmoid(sum[0 * U]), f = S::sigmoid(sum[1 * U]);
-        const auto g = S::tanh(sum[2 * U]), o = S::sigmoid(sum[3 * U]);
-        auto c = i * g;
-        if (!fresh) c += f * get(c_n, unit, H);
-        put(c_n, c, unit, H);
-        put(a.y + row * H, o * S::tanh(c), unit, H);
-        if (!a.saved) return;
-        Real* saved = a.saved + row * 4 * H;
-        put(saved, i, unit, H);
-        put(saved + H, f, unit, H);
-        put(saved + 2 * H, g, unit, H);
-        put(saved + 3 * H, o, unit, H);
-        put(a.c + row * H, c, unit, H);
+        const int64_t H = a.H;
+        typename S::Vector gates[3 * M], g[M], c[M], tanh_c[M], *i = gates, *f = gates + M, *o = gates + 2 * M;
+        for (int m = 0; m < M; ++m) i[m] = sum[m][0], f[m] = sum[m][1], g[m] = sum[m][2], o[m] = sum[m][3];
+        S::sigmoid(gates);
+        S::tanh(g);
+        for (int m = 0; m < M; ++m) {
+            c[m] = i[m] * g[m];
+            if (!fresh) c[m] += f[m] * get(a.c_n + (b + m) * H, unit, H);
+            tanh_c[m] = c[m];
+        }
+        S::tanh(tanh_c);
+        for (int m = 0; m < M; ++m) {
+            if (!active<Real>(a.lengths, t, b + m)) continue;
+            const int64_t row = t * a.B + b + m;
+            put(a.c_n + (b + m) * H, c[m], unit, H);
+            put(a.y + row * H, o[m] * tanh_c[m], unit, H);
+            if (!a.saved) continue;
+            Real* saved = a.saved + row * 4 * H;
+            keep(a, saved, i[m], unit);
+            keep(a, saved + H, f[m], unit);
+            keep(a, saved + 2 * H, g[m], unit);
+            keep(a, saved + 3 * H, o[m], unit);
+            keep(a, a.c + row * H, c[m], unit);
+        }
     }
 
     template <class Real>

@@ -1,5 +1,5 @@
 #include "parallel.h"
 
 namespace elman {
-GompParallel gomp_parallel = nullptr;
+Gomp gomp = {};
 }

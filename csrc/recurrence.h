@@ -3,7 +3,7 @@
 //   unit_vectors           vectors of hidden units in a panel
 //   sums                   vectors of sums for each of them; x reaches the first x_gates, h the last h_gates of them
 //   x_gate[], h_gate[]     the block of W that each of these is
-//   step(...), back(...)   one vector of units forward, and backward
+//   step(...), back(...)   a tile forward, and one vector of units backward
 #pragma once
 
 #include "gemm.h"
@@ -11,9 +11,14 @@
 
 namespace elman::ELMAN_ISA {
 
+// Hidden units, or columns, of a member of a team.
+struct Units {
+    int64_t first, last;
+};
+
 template <class Real>
-inline void fill(Real* to, const Real* from, int64_t n) {
-    for (int64_t i = 0; i < n; ++i) to[i] = from ? from[i] : Real(0);
+inline void fill(Real* to, const Real* from, Units units) {
+    for (int64_t i = units.first; i < units.last; ++i) to[i] = from ? from[i] : Real(0);
 }
 
 template <class Real>
@@ -37,18 +42,22 @@ struct Recurrence {
         return left < most_vectors ? left : most_vectors;
     }
 
+    static Units share_of(int64_t n, int64_t width, Member member) {
+        const int64_t panels = (n + width - 1) / width, last = member.last(panels) * width;
+        return {member.first(panels) * width, last < n ? last : n};
+    }
+    static Units units_of(int64_t H, Member member) { return share_of(H, units, member); }
+
     static int64_t largest(int64_t B, int64_t parts) { return (B + parts - 1) / parts; }
-    // The input's part of the sums is computed ahead, for so many steps, where the rows of one step do not fill a tile, or
-    // the weights do not fit into the cache; 0: step by step.
-    static int64_t steps_ahead(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
+    // Where the rows of one step do not fill a tile, the input's part of the sums is computed for so many steps ahead; else 0.
+    static int64_t steps_ahead(int64_t T, int64_t B, int64_t parts) {
         const int64_t n = largest(B, parts), wanted = 192 / n;
-        if (T == 1 || (n >= rows && panels(H) * pitch(I, H) * int64_t(sizeof(Real)) < 1 << 20)) return 0;
-        return wanted < 1 ? 1 : wanted < T ? wanted : T;
+        return T == 1 || n >= rows ? 0 : wanted < T ? wanted : T;
     }
     static int64_t sums_of_row(int64_t H) { return panels(H) * sums * units; }
 
     static size_t workspace(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
-        return size_t(panels(H) * pitch(I, H) + parts * steps_ahead(T, B, I, H, parts) * largest(B, parts) * sums_of_row(H));
+        return size_t(panels(H) * pitch(I, H) + parts * steps_ahead(T, B, parts) * largest(B, parts) * sums_of_row(H));
     }
 
     static void pack(const Forward<Real>& a, int64_t part, int64_t parts) {
@@ -80,30 +89,32 @@ struct Recurrence {
         for (int64_t lane = 0; lane < lanes && panel * units + lane < H; ++lane) to[lane] += b[gate * H + panel * units + lane];
     }
 
-    static void forward(const Forward<Real>& a, int64_t part, int64_t begin, int64_t end) {
+    static void forward(const Forward<Real>& a, int64_t part, int64_t begin, int64_t end, Member member) {
+        const Units own = units_of(a.H, member);
         for (int64_t b = begin; b < end; ++b) {
-            fill(a.h_n + b * a.H, a.h_0 ? a.h_0 + b * a.H : nullptr, a.H);
-            if (Cell::has_c) fill(a.c_n + b * a.H, a.c_0 ? a.c_0 + b * a.H : nullptr, a.H);
+            fill(a.h_n + b * a.H, a.h_0 ? a.h_0 + b * a.H : nullptr, own);
+            if (Cell::has_c) fill(a.c_n + b * a.H, a.c_0 ? a.c_0 + b * a.H : nullptr, own);
         }
-        const int64_t ahead = steps_ahead(a.T, a.B, a.I, a.H, a.parts), n = end - begin;
-        Real* own = a.packed + panels(a.H) * pitch(a.I, a.H) + part * ahead * largest(a.B, a.parts) * sums_of_row(a.H);
+        const int64_t ahead = steps_ahead(a.T, a.B, a.parts), n = end - begin;
+        Real* sums_ahead = a.packed + panels(a.H) * pitch(a.I, a.H) + part * ahead * largest(a.B, a.parts) * sums_of_row(a.H);
         for (int64_t t = 0; t < a.T; ++t) {
             const int64_t since = ahead ? t % ahead : 0;
-            if (ahead && since == 0) input_sums(a, t, t + ahead < a.T ? t + ahead : a.T, begin, end, own);
-            step(a, t, begin, end, ahead ? own + since * n * sums_of_row(a.H) : nullptr);
+            if (ahead && since == 0) input_sums(a, t, t + ahead < a.T ? t + ahead : a.T, begin, end, member, sums_ahead);
+            step(a, t, begin, end, member, ahead ? sums_ahead + since * n * sums_of_row(a.H) : nullptr);
+            member.wait();
         }
     }
 
-    // Calls work.template operator()<vectors>(panel, w) for all panels, w being the panel's weights.
+    // Calls work.template operator()<vectors>(panel, w) for the member's panels, w being the panel's weights.
     template <class Work>
-    static void for_panels(const Forward<Real>& a, const Work& work) {
-        for (int64_t panel = 0; panel < panels(a.H); ++panel)
+    static void for_panels(const Forward<Real>& a, Member member, const Work& work) {
+        for (int64_t panel = member.first(panels(a.H)); panel < member.last(panels(a.H)); ++panel)
             with_constant<most_vectors>(vectors(a.H, panel), work, panel, static_cast<const Real*>(a.packed + panel * pitch(a.I, a.H)));
     }
 
-    static void input_sums(const Forward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, Real* own) {
+    static void input_sums(const Forward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, Member member, Real* own) {
         const int64_t n = end - begin;
-        for_panels(a, [&]<int vectors>(int64_t panel, const Real* w) {
+        for_panels(a, member, [&]<int vectors>(int64_t panel, const Real* w) {
             constexpr int A = sums * vectors;
             const auto tile = [&]<int M>(int64_t t, int64_t b, int64_t row, int64_t sums_row) {
                 Vector sum[M][A];
@@ -133,19 +144,21 @@ struct Recurrence {
         accumulate<M, XV, 0, A, Real>(sum, x, row, 1, w, a.I);
     }
 
-    static void step(const Forward<Real>& a, int64_t t, int64_t begin, int64_t end, const Real* ahead) {
-        for_panels(a, [&]<int vectors>(int64_t panel, const Real* w) {
-            const int64_t next = panel + 1 < panels(a.H) ? panel + 1 : 0, before = ahead ? a.I * x_gates * vectors * S::width : 0;
-            const Fetch fetch{a.packed + next * pitch(a.I, a.H) + before, pitch(a.I, a.H) - before, begin, end, panels(a.H)};
+    static void step(const Forward<Real>& a, int64_t t, int64_t begin, int64_t end, Member member, const Real* ahead) {
+        const int64_t first = member.first(panels(a.H)), last = member.last(panels(a.H));
+        for_panels(a, member, [&]<int vectors>(int64_t panel, const Real* w) {
+            const int64_t next = panel + 1 < last ? panel + 1 : first, before = ahead ? a.I * x_gates * vectors * S::width : 0;
+            const Fetch fetch{a.packed + next * pitch(a.I, a.H) + before, pitch(a.I, a.H) - before, begin, end, last - first};
             for_tiles<rows>(begin, end, [&]<int M>(int64_t b) {
                 fetch.template rows<M, Real>(b);
                 tile<M, vectors>(a, t, b, panel, w, ahead ? ahead + (b - begin) * sums_of_row(a.H) + panel * sums * units : nullptr);
             });
         });
+        const Units own = units_of(a.H, member);
         for (int64_t b = begin; b < end; ++b) {
             Real* y = a.y + (t * a.B + b) * a.H;
-            if (!active<Real>(a.lengths, t, b)) fill<Real>(y, nullptr, a.H);
-            else if (t == (a.lengths ? a.lengths[b] : a.T) - 1) fill(a.h_n + b * a.H, y, a.H);
+            if (!active<Real>(a.lengths, t, b)) fill<Real>(y, nullptr, own);
+            else if (t == (a.lengths ? a.lengths[b] : a.T) - 1) fill(a.h_n + b * a.H, y, own);
         }
     }
 
@@ -179,11 +192,7 @@ struct Recurrence {
                 if ((alone = a.B == 1)) accumulate_alone<HV, A - HV, A, Real>(sum, h, w_h, a.H);
             if (!alone) accumulate<M, HV, A - HV, A, Real>(sum, h, a.H, 1, w_h, a.H);
         }
-        for (int m = 0; m < M; ++m) {
-            if (!active<Real>(a.lengths, t, b + m)) continue;
-            for (int u = 0; u < vectors; ++u)
-                Cell::template step<Real, vectors>(a, t, b + m, panel * units + u * S::width, &sum[m][u], h ? h + m * a.H : nullptr, any_fresh);
-        }
+        Cell::template step<Real, M, vectors>(a, t, b, panel * units, sum, h, any_fresh);
     }
 
     // --- backward ---------------------------------------------------------------------------------------------------
@@ -199,13 +208,14 @@ struct Recurrence {
         const int64_t wanted = Sums::rows((I + H) * blocks * H) / largest(B, parts);
         return wanted < 1 ? 1 : wanted < T ? wanted : T;
     }
-    static int64_t own(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
-        const int64_t most = I > H ? I : H;
-        return steps(T, B, I, H, parts) * largest(B, parts) * blocks * H + Sums::workspace(most) + most;
+    static int64_t zeros(int64_t I, int64_t H) { return I > H ? I : H; }
+    static int64_t own_of_part(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
+        return steps(T, B, I, H, parts) * largest(B, parts) * blocks * H;
     }
+    static int64_t own_of_member(int64_t I, int64_t H) { return Sums::workspace(zeros(I, H)) + zeros(I, H); }
     static int64_t packed_back(int64_t I, int64_t H) { return Packed::numbers(h_gates * H, H) + Packed::numbers(x_gates * H, I); }
-    static size_t back_workspace(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
-        return size_t(packed_back(I, H) + parts * own(T, B, I, H, parts));
+    static size_t back_workspace(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts, int64_t members) {
+        return size_t(packed_back(I, H) + parts * (own_of_part(T, B, I, H, parts) + members * own_of_member(I, H)));
     }
 
     static void pack_back(const Backward<Real>& a, int64_t part, int64_t parts) {
@@ -217,21 +227,23 @@ struct Recurrence {
         if (a.dx) pack(a.W_ih, a.I, Cell::x_gate, a.packed + Packed::numbers(h_gates * a.H, a.H));
     }
 
-    static void backward(const Backward<Real>& a, int64_t part, int64_t begin, int64_t end) {
-        const int64_t chunk = steps(a.T, a.B, a.I, a.H, a.parts), most = a.I > a.H ? a.I : a.H;
-        Real* grads = a.packed + packed_back(a.I, a.H) + part * own(a.T, a.B, a.I, a.H, a.parts);
-        Real* zeros = grads + chunk * largest(a.B, a.parts) * blocks * a.H;
-        Real* scratch = zeros + most;
+    static void backward(const Backward<Real>& a, int64_t part, int64_t begin, int64_t end, Member member) {
+        const int64_t chunk = steps(a.T, a.B, a.I, a.H, a.parts), own = own_of_part(a.T, a.B, a.I, a.H, a.parts);
+        Real* grads = a.packed + packed_back(a.I, a.H) + part * (own + member.of * own_of_member(a.I, a.H));
+        Real* zeros_here = grads + own + member.index * own_of_member(a.I, a.H);
+        Real* scratch = zeros_here + zeros(a.I, a.H);
         Real* dW_ih = a.dW_ih + part * (a.I + 1) * x_gates * a.H;
         Real* dW_hh = a.dW_hh + part * (a.H + 1) * h_gates * a.H;
-        fill<Real>(zeros, nullptr, most);
-        fill<Real>(dW_ih, nullptr, (a.I + 1) * x_gates * a.H);
-        fill<Real>(dW_hh, nullptr, (a.H + 1) * h_gates * a.H);
+        fill<Real>(zeros_here, nullptr, {0, zeros(a.I, a.H)});
+        for (int64_t i = 0; i <= a.I; ++i) fill<Real>(dW_ih + i * x_gates * a.H, nullptr, share_of(x_gates * a.H, Sums::width, member));
+        for (int64_t i = 0; i <= a.H; ++i) fill<Real>(dW_hh + i * h_gates * a.H, nullptr, share_of(h_gates * a.H, Sums::width, member));
         for (int64_t last = a.T, first; last > 0; last = first) {
             first = last > chunk ? last - chunk : 0;
-            for (int64_t t = last - 1; t >= first; --t) step_back(a, t, begin, end, grads + (t - first) * (end - begin) * blocks * a.H);
-            if (a.dx) input_gradients(a, first, last, begin, end, grads);
-            weight_gradients(a, first, last, begin, end, grads, zeros, dW_ih, dW_hh, scratch);
+            for (int64_t t = last - 1; t >= first; --t)
+                step_back(a, t, begin, end, member, grads + (t - first) * (end - begin) * blocks * a.H);
+            if (a.dx) input_gradients(a, first, last, begin, end, member, grads);
+            weight_gradients(a, first, last, begin, end, member, grads, zeros_here, dW_ih, dW_hh, scratch);
+            member.wait();
         }
     }
 
@@ -242,45 +254,51 @@ struct Recurrence {
     }
 
     // grads (end - begin, blocks * H) of step t, and dL/dh before it.
-    static void step_back(const Backward<Real>& a, int64_t t, int64_t begin, int64_t end, Real* grads) {
+    static void step_back(const Backward<Real>& a, int64_t t, int64_t begin, int64_t end, Member member, Real* grads) {
         const int64_t row = blocks * a.H;
+        const Units own = share_of(a.H, Packed::width, member);
         bool any = false;
         for (int64_t b = begin; b < end; ++b) {
             Real* to = grads + (b - begin) * row;
             if (!active<Real>(a.lengths, t, b)) {
-                fill<Real>(to, nullptr, row);
+                for (int block = 0; block < blocks; ++block) fill<Real>(to + block * a.H, nullptr, own);
                 continue;
             }
             any = true;
             const Real *h = before(a, a.y, a.h_0, t, b), *c = Cell::has_c ? before(a, a.c, a.c_0, t, b) : nullptr;
-            for (int64_t unit = 0; unit < a.H; unit += S::width) Cell::template back<Real>(a, t, b, unit, h, c, to);
+            for (int64_t unit = own.first; unit < own.last; unit += S::width) Cell::template back<Real>(a, t, b, unit, h, c, to);
         }
+        member.wait();
         if (!any) return;
         const Real* reached = grads + (blocks - h_gates) * a.H;
         Real* dh = a.dh + begin * a.H;
+        const int64_t panels = Packed::panels(a.H);
         Packed::template multiply<true>([=](int64_t) { return reached; }, row, 1, end - begin, a.packed, h_gates * a.H, a.H,
-                                        [=](int64_t) { return dh; }, a.B == 1);
+                                        member.first(panels), member.last(panels), [=](int64_t) { return dh; }, a.B == 1);
         for (int64_t b = begin; b < end; ++b)
             if (a.reset && a.reset[t * a.B + b] && active<Real>(a.lengths, t, b)) {
-                fill<Real>(a.dh + b * a.H, nullptr, a.H);
-                if (Cell::has_c) fill<Real>(a.dc + b * a.H, nullptr, a.H);
+                fill<Real>(a.dh + b * a.H, nullptr, own);
+                if (Cell::has_c) fill<Real>(a.dc + b * a.H, nullptr, own);
             }
     }
 
-    static void input_gradients(const Backward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, const Real* grads) {
-        const int64_t n = end - begin, row = blocks * a.H;
+    static void input_gradients(const Backward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, Member member,
+                                const Real* grads) {
+        const int64_t n = end - begin, row = blocks * a.H, panels = Packed::panels(a.I);
         Packed::template multiply<false>([=](int64_t t) { return grads + t * n * row; }, row, last - first, n,
                                          a.packed + Packed::numbers(h_gates * a.H, a.H), x_gates * a.H, a.I,
+                                         member.first(panels), member.last(panels),
                                          [&](int64_t t) { return a.dx + ((first + t) * a.B + begin) * a.I; }, false);
     }
 
-    static void weight_gradients(const Backward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end,
+    static void weight_gradients(const Backward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, Member member,
                                  const Real* grads, const Real* zeros, Real* dW_ih, Real* dW_hh, Real* scratch) {
+        const Units to_x = share_of(x_gates * a.H, Sums::width, member), to_h = share_of(h_gates * a.H, Sums::width, member);
         const Real *x[Sums::most], *h[Sums::most], *g[Sums::most];
         int64_t n = 0;
         const auto add = [&] {
-            Sums::add(x, a.I, g, 0, x_gates * a.H, n, dW_ih, scratch);
-            Sums::add(h, a.H, g, (blocks - h_gates) * a.H, h_gates * a.H, n, dW_hh, scratch);
+            Sums::add(x, a.I, g, 0, x_gates * a.H, to_x.first, to_x.last, n, dW_ih, scratch);
+            Sums::add(h, a.H, g, (blocks - h_gates) * a.H, h_gates * a.H, to_h.first, to_h.last, n, dW_hh, scratch);
             n = 0;
         };
         for (int64_t t = first; t < last; ++t)
@@ -309,6 +327,15 @@ template <class Real>
 inline void put(Real* p, typename Simd<Real>::Vector v, int64_t unit, int64_t H) {
     using S = Simd<Real>;
     S::store(p + unit, v, S::there(H - unit));
+}
+
+// Puts what backward will read. More than the cache holds goes past it, and leaves it to the weights.
+template <class Real>
+inline void keep(const Forward<Real>& a, Real* p, typename Simd<Real>::Vector v, int64_t unit) {
+    using S = Simd<Real>;
+    const bool past = a.T * a.B * a.H * int64_t(sizeof(Real)) > 1 << 20 && a.H % S::width == 0;
+    if (past && reinterpret_cast<uintptr_t>(p) % sizeof(v) == 0) S::store_past(p + unit, v);
+    else put(p, v, unit, a.H);
 }
 
 }  // namespace elman::ELMAN_ISA

@@ -10,11 +10,16 @@ struct Rnn {
     static constexpr int x_gate[] = {0}, h_gate[] = {0};
     static constexpr bool has_c = false;
 
-    template <class Real, int U>
-    static void step(const Forward<Real>& a, int64_t t, int64_t b, int64_t unit, const typename Simd<Real>::Vector* h_bar,
+    template <class Real, int M, int U>
+    static void step(const Forward<Real>& a, int64_t t, int64_t b, int64_t unit, const typename Simd<Real>::Vector (&h_bar)[M][U],
                      const Real*, bool) {
         using S = Simd<Real>;
-        put(a.y + (t * a.B + b) * a.H, relu ? S::relu(*h_bar) : S::tanh(*h_bar), unit, a.H);
+        typename S::Vector h[M * U];
+        for (int v = 0; v < M * U; ++v) h[v] = relu ? S::relu(h_bar[v / U][v % U]) : h_bar[v / U][v % U];
+        if constexpr (!relu) S::tanh(h);
+        for (int v = 0; v < M * U; ++v)
+            if (const int64_t m = b + v / U; active<Real>(a.lengths, t, m))
+                put(a.y + (t * a.B + m) * a.H, h[v], unit + v % U * S::width, a.H);
     }
 
     template <class Real>

@@ -16,11 +16,10 @@ struct Bits<float> {
     static constexpr int mantissa = 23;
     static constexpr Int one = 0x3f800000;
     static constexpr float rounder = 12582912.0f;  // 1.5 * 2^23: adding it leaves a whole number in the low bits
-    static constexpr float limit = 20.0f;          // tanh(limit / 2) is 1 to the last bit
-    static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
-    // exp(r) = 1 + r + r^2 (c_0 + c_1 r + ...) for |r| up to ln 2 / 2: the polynomial with the least error of exp(r) - 1,
-    // 1.4e-8 of its size. Likewise below, 2e-17.
-    static constexpr float c[] = {0.49999998f, 0.16666543f, 0.0416672040f, 0.00836664694f, 0.00138824949f};
+    static constexpr float tanh_limit = 10, sigmoid_limit = 83;  // beyond: 1 to the last bit; and 1e-36
+    // 2^r = 1 + r (c_0 + c_1 r + ...) for |r| up to 1/2: the polynomial with the least error of 2^r - 1, 1.1e-8 of its size.
+    // Likewise below, 2e-17.
+    static constexpr float c[] = {0.693147188f, 0.240226498f, 0.0555035701f, 0.00961823838f, 0.00133909643f, 0.000154035081f};
 };
 template <>
 struct Bits<double> {
@@ -28,11 +27,11 @@ struct Bits<double> {
     static constexpr int mantissa = 52;
     static constexpr Int one = 0x3ff0000000000000;
     static constexpr double rounder = 6755399441055744.0;
-    static constexpr double limit = 40.0;
-    static constexpr double ln2_high = 0.693147180369123816490, ln2_low = 1.90821492927058770002e-10;
-    static constexpr double c[] = {0.500000000000000528, 0.166666666666665878, 0.0416666666665753832, 0.00833333333339041324,
-                                   0.00138888889320526854, 0.000198412697176044999, 2.48015046494549085e-5,
-                                   2.75574082175608383e-6, 2.762629909978335e-7, 2.50537807748873975e-8};
+    static constexpr double tanh_limit = 20, sigmoid_limit = 690;
+    static constexpr double c[] = {0.693147180559945311,    0.240226506959100984,    0.0555041086648212296,
+                                   0.00961812910760672087,  0.00133335581465333116,  0.000154035304420606691,
+                                   1.525273369995547e-5,    1.32154423705681001e-6,  1.01781215912272227e-7,
+                                   7.07263242399105771e-9,  4.44553577741366843e-10};
 };
 
 template <class Real>
@@ -43,8 +42,25 @@ struct Simd {
     typedef Int Integers __attribute__((vector_size(ELMAN_VECTOR_BYTES)));
     typedef Real Unaligned __attribute__((vector_size(ELMAN_VECTOR_BYTES), aligned(alignof(Real)), may_alias));
 
+    // A vector's worth of memory for the compiler to know that it is read or written; a mask touches no more than it says.
+    using Memory = Real[width];
+    static const Memory* memory(const Real* p) { return reinterpret_cast<const Memory*>(p); }
+    static Memory* memory(Real* p) { return reinterpret_cast<Memory*>(p); }
+
     static Vector load(const Real* p) { return *reinterpret_cast<const Unaligned*>(p); }
     static void store(Real* p, Vector v) { *reinterpret_cast<Unaligned*>(p) = v; }
+    // To a multiple of a vector's bytes, without a place in the cache.
+    static void store_past(Real* p, Vector v) {
+#if ELMAN_VECTOR_BYTES == 64
+        asm("vmovntps %1, %0" : "=m"(*memory(p)) : "v"(v));
+#elif ELMAN_VECTOR_BYTES == 32
+        asm("vmovntps %1, %0" : "=m"(*memory(p)) : "x"(v));
+#elif defined(__x86_64__)
+        asm("movntps %1, %0" : "=m"(*memory(p)) : "x"(v));
+#else
+        store(p, v);
+#endif
+    }
     static Vector all(Real a) { return a - Vector{}; }
     // The same, held in a register: else compilers load it from memory anew for each product.
     static Vector all_held(Real a) {
@@ -66,10 +82,6 @@ struct Simd {
         return lane < (Int(count) - Integers{});
     }
 #endif
-    // A vector's worth of memory for the compiler to know that it is read or written; a mask touches no more than it says.
-    using Memory = Real[width];
-    static const Memory* memory(const Real* p) { return reinterpret_cast<const Memory*>(p); }
-    static Memory* memory(Real* p) { return reinterpret_cast<Memory*>(p); }
 
     // The first `count` numbers at p, zeros behind them; and back.
     static Vector load(const Real* p, int count) {
@@ -110,38 +122,18 @@ struct Simd {
     // How many of `left` numbers, from 0 to all, a vector that begins there has.
     static int there(int64_t left) { return left < 0 ? 0 : left < width ? int(left) : width; }
 
-    // Comparisons with NaN are false, so both let it through.
-    static Vector clamp(Vector v, Real limit) {
-        v = all(limit) < v ? all(limit) : v;
-        return all(-limit) > v ? all(-limit) : v;
-    }
     static Vector relu(Vector v) { return v < Vector{} ? Vector{} : v; }
 
-    // exp(v) = 2^n exp(r) for |v| within a few times Bits::limit, with v = n ln 2 + r.
-    // expm1 keeps every digit near zero: 2^n (exp(r) - 1) + (2^n - 1).
-    static Vector split(Vector v, Vector& scale) {
-        using B = Bits<Real>;
-        const Vector shifted = v * Real(1.44269504088896340736) + B::rounder;
-        const Vector n = shifted - B::rounder;
-        const Vector r = (v - n * B::ln2_high) - n * B::ln2_low;
-        // By halves, so that no term waits for all the others: c_0 + c_1 r, c_2 + c_3 r, ..., then these in r^2, and so on.
-        constexpr int terms = sizeof(B::c) / sizeof(Real);
-        Vector part[terms], power = r;
-        for (int k = 0; k < terms; ++k) part[k] = all(B::c[k]);
-        for (int count = terms; count > 1; count = (count + 1) / 2, power = power * power)
-            for (int k = 0; k < count; k += 2) part[k / 2] = k + 1 < count ? part[k] + part[k + 1] * power : part[k];
-        scale = (Vector)(((Integers)shifted << B::mantissa) + B::one);
-        return part[0] * (r * r) + r;
-    }
-    static Vector expm1(Vector v) {
-        Vector scale;
-        const Vector p = split(v, scale);
-        return scale * p + (scale - Real(1));
-    }
-    static Vector exp(Vector v) {
-        Vector scale;
-        const Vector p = split(v, scale);
-        return scale * p + scale;
+    // NaN goes through. Compilers need two instructions for it unless told of these.
+    static Vector clamp(Vector v, Real limit) {
+#if ELMAN_VECTOR_BYTES == 64
+        if constexpr (sizeof(Real) == 4) asm("vminps %0, %1, %0\n\tvmaxps %0, %2, %0" : "+v"(v) : "v"(all(limit)), "v"(all(-limit)));
+        else asm("vminpd %0, %1, %0\n\tvmaxpd %0, %2, %0" : "+v"(v) : "v"(all(limit)), "v"(all(-limit)));
+        return v;
+#else
+        v = all(limit) < v ? all(limit) : v;
+        return all(-limit) > v ? all(-limit) : v;
+#endif
     }
 
     // 1 / v for |v| from 1 on, to a unit in the last place. A 512-bit division takes ten times as long as this.
@@ -156,12 +148,60 @@ struct Simd {
         return Real(1) / v;
     }
 
-    static Vector tanh(Vector v) {
-        const Vector e = expm1(clamp(v + v, Bits<Real>::limit));
-        return e * reciprocal(e + Real(2));
+    // Squashing is a chain of twenty operations, each of which waits for the one before: some vectors go side by side.
+    static constexpr int side_by_side = ELMAN_VECTOR_BYTES == 64 ? 6 : 3;
+
+    // 2^(v slope) = scale (1 + p); p keeps every digit near zero.
+    template <int n>
+    static void power(const Vector* v, Real slope, Vector (&p)[n], Vector (&scale)[n]) {
+        using B = Bits<Real>;
+        constexpr int terms = sizeof(B::c) / sizeof(Real);
+        Vector r[n], square[n], odd[n];
+        for (int k = 0; k < n; ++k) scale[k] = v[k] * slope + B::rounder;
+        for (int k = 0; k < n; ++k) r[k] = v[k] * slope - (scale[k] - B::rounder);
+        for (int k = 0; k < n; ++k) square[k] = r[k] * r[k];
+        // The even terms and the odd ones, so that they need not wait for each other.
+        constexpr int even = terms % 2 ? terms - 1 : terms - 2;
+        for (int k = 0; k < n; ++k) p[k] = all(B::c[even]), odd[k] = all(B::c[2 * terms - 3 - even]);
+        for (int term = even - 2; term >= 0; term -= 2)
+            for (int k = 0; k < n; ++k) p[k] = p[k] * square[k] + B::c[term];
+        for (int term = 2 * terms - 5 - even; term >= 0; term -= 2)
+            for (int k = 0; k < n; ++k) odd[k] = odd[k] * square[k] + B::c[term];
+        for (int k = 0; k < n; ++k) p[k] = (p[k] + odd[k] * r[k]) * r[k];
+        for (int k = 0; k < n; ++k) scale[k] = (Vector)(((Integers)scale[k] << B::mantissa) + B::one);
     }
-    // Below the clamp the true value is under 1e-36 (float) or 1e-300 (double), and what comes out is about that.
-    static Vector sigmoid(Vector v) { return reciprocal(Real(1) + exp(clamp(-v, Real(sizeof(Real) == 4 ? 83 : 690)))); }
+    static constexpr double log2_e = 1.44269504088896340736;
+
+    template <int n>
+    static void tanh_of(Vector* v) {
+        Vector p[n], scale[n];
+        for (int k = 0; k < n; ++k) v[k] = clamp(v[k], Bits<Real>::tanh_limit);
+        power(v, Real(2 * log2_e), p, scale);
+        for (int k = 0; k < n; ++k) p[k] = scale[k] * p[k] + (scale[k] - Real(1));  // exp(2 v) - 1
+        for (int k = 0; k < n; ++k) v[k] = p[k] * reciprocal(p[k] + Real(2));
+    }
+    template <int n>
+    static void sigmoid_of(Vector* v) {
+        Vector p[n], scale[n];
+        for (int k = 0; k < n; ++k) v[k] = clamp(v[k], Bits<Real>::sigmoid_limit);
+        power(v, Real(-log2_e), p, scale);
+        for (int k = 0; k < n; ++k) v[k] = reciprocal(scale[k] * p[k] + (scale[k] + Real(1)));
+    }
+
+    template <int n>
+    static void tanh(Vector (&v)[n]) {
+        for (int k = 0; k + side_by_side <= n; k += side_by_side) tanh_of<side_by_side>(v + k);
+        if constexpr (n % side_by_side) tanh_of<n % side_by_side>(v + n / side_by_side * side_by_side);
+    }
+    template <int n>
+    static void sigmoid(Vector (&v)[n]) {
+        for (int k = 0; k + side_by_side <= n; k += side_by_side) sigmoid_of<side_by_side>(v + k);
+        if constexpr (n % side_by_side) sigmoid_of<n % side_by_side>(v + n / side_by_side * side_by_side);
+    }
+    static Vector tanh(Vector v) {
+        tanh_of<1>(&v);
+        return v;
+    }
 };
 
 }  // namespace elman::ELMAN_ISA

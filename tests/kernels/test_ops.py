@@ -321,14 +321,26 @@ def test_what_does_not_fit_is_refused(arguments, change, message):
 @needs_native
 @pytest.mark.parametrize("wrong", [
     {"dtype": 2}, {"cell": 4}, {"cell": -1}, {"T": 0}, {"B": -1}, {"I": 2**62}, {"H": 2**40}, {"x": 0}, {"packed": 0},
-    {"packed_size": 1}, {"isa": 9}, {"cell": 2, "c_n": 0},
+    {"packed_size": 1}, {"isa": 9}, {"cell": 2, "c_n": 0}, {"parts": 2}, {"members": 0}, {"members": 2**40},
 ])  # fmt: skip
 def test_the_bindings_refuse_numbers_that_can_not_be(wrong):
     from elman.compiled import _native
 
     memory = torch.zeros(4096)
     arrays = ("x", "h_0", "c_0", "W_ih", "W_hh", "b_ih", "b_hh", "y", "h_n", "c_n", "saved", "c", "packed")
-    sizes = {"isa": 0, "cell": 0, "dtype": 0, "parts": 1, "T": 1, "B": 1, "I": 1, "H": 1, "lengths": 0, "reset": 0}
+    sizes = {
+        "isa": 0,
+        "cell": 0,
+        "dtype": 0,
+        "parts": 1,
+        "members": 1,
+        "T": 1,
+        "B": 1,
+        "I": 1,
+        "H": 1,
+        "lengths": 0,
+        "reset": 0,
+    }
     made = sizes | dict.fromkeys(arrays, memory.data_ptr()) | {"packed_size": 4096} | wrong
     with pytest.raises(ValueError, match=r"expected|needs an address|was not compiled"):
         _native.forward(**made)

@@ -45,14 +45,18 @@ def threads_for(multiplications: int) -> int:
 @cache
 def _share_threads() -> bool:
     """Hands the kernels the OpenMP library that torch has loaded: a second one would fight it for the processor."""
+    functions = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+    addresses = [0] * len(functions)
     try:
         with open("/proc/self/maps") as maps:
             loaded = {line.split()[-1] for line in maps if "libgomp" in line}
-        run = ctypes.CDLL(loaded.pop()).GOMP_parallel if len(loaded) == 1 else None
+        if len(loaded) == 1:
+            library = ctypes.CDLL(loaded.pop())
+            addresses = [ctypes.cast(library[name], ctypes.c_void_p).value or 0 for name in functions]
     except (OSError, AttributeError):  # another system, or another OpenMP
-        run = None
-    compiled._native.use_threads_of(ctypes.cast(run, ctypes.c_void_p).value or 0 if run else 0)
-    return run is not None
+        pass
+    compiled._native.use_threads_of(*addresses)
+    return all(addresses)
 
 
 def address(t: Tensor | None) -> int:

@@ -12,6 +12,8 @@ CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru")  # in the order of csrc/kernels.
 SAVED = {"rnn_tanh": 0, "rnn_relu": 0, "lstm": 4, "gru": 4}
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 
+CACHED = 1 << 20  # bytes
+
 Maybe = Tensor | None
 
 
@@ -41,7 +43,7 @@ def forward(
     c_n = x.new_empty(B, H) if cell == "lstm" else none
     saved = empty(x, T, B, SAVED[cell] * H) if keep and SAVED[cell] else none
     c = empty(x, T, B, H) if keep and cell == "lstm" else none
-    parts = min(B, threads_for(T * B * H * (I + H) * GATES[cell]))
+    parts, members = _shares(cell, x, W_hh, back=False)
     sizes = {"T": T, "B": B, "I": I, "H": H, "parts": parts}
     packed = empty(x, compiled._native.forward_workspace(index, number, dtype, **sizes))
     made = {"y": y, "h_n": h_n, "c_n": c_n, "saved": saved, "c": c, "packed": packed}
@@ -49,6 +51,7 @@ def forward(
         isa=index,
         cell=number,
         dtype=dtype,
+        members=members,
         **sizes,
         **{name: address(t) for name, t in (given | made).items()},
         packed_size=packed.numel(),
@@ -79,7 +82,7 @@ def backward(
     T, B, I = x.shape
     H, G = W_hh.shape[1], GATES[cell]
     index, number, dtype = compiled.isa_index(isa), CELLS.index(cell), DTYPES.index(x.dtype)
-    parts = min(B, threads_for(3 * T * B * H * (I + H) * G))
+    parts, members = _shares(cell, x, W_hh, back=True)
     none = x.new_empty(0)
     given = {"x": x, "h_0": h_0, "c_0": c_0, "W_ih": W_ih, "W_hh": W_hh, "lengths": lengths, "reset": reset}
     given |= {"y": y, "saved": saved, "c": c, "dy": dy}
@@ -87,7 +90,7 @@ def backward(
     dx = x.new_empty(T, B, I) if need_dx else none
     dh, dc = _copy(dh_n, x, B, H), _copy(dc_n, x, B, H) if cell == "lstm" else none
     dW_ih, dW_hh = empty(x, parts, I + 1, G * H), empty(x, parts, H + 1, G * H)
-    sizes = {"T": T, "B": B, "I": I, "H": H, "parts": parts}
+    sizes = {"T": T, "B": B, "I": I, "H": H, "parts": parts, "members": members}
     packed = empty(x, compiled._native.backward_workspace(index, number, dtype, **sizes))
     made = {"dx": dx, "dh": dh, "dc": dc, "dW_ih": dW_ih, "dW_hh": dW_hh, "packed": packed}
     compiled._native.backward(
@@ -104,6 +107,21 @@ def backward(
     weights = (t[:-1].t().contiguous() for t in (to_x, to_h))
     biases = (t[-1].clone() for t in (to_x, to_h)) if biased else (none, none)
     return dx, dh, dc, *weights, *biases
+
+
+def _shares(cell: str, x: Tensor, W_hh: Tensor, back: bool) -> tuple[int, int]:
+    """Into how many parts threads cut the batch, and how many do a part together.
+
+    Weights that fill a core's cache are better read by one thread only. Backward, the threads of a team also have to
+    read each other's gradients, which is worth it for few sequences only.
+    """
+    T, B, I = x.shape
+    H, gates = W_hh.shape[1], GATES[cell]
+    threads = threads_for((3 if back else 1) * T * B * H * (I + H) * gates)
+    few = not back or B // 4 <= threads
+    if few and gates * H * (I + H) * x.element_size() > CACHED:
+        return 1, threads
+    return min(B, threads), 1
 
 
 def _copy(t: Maybe, like: Tensor, *shape: int) -> Tensor:

@@ -1,0 +1,58 @@
+"""Threads that share the hidden units of a step, whatever their number, give what one thread gives, to the bit."""
+
+import pytest
+import torch
+
+from elman.kernels import native, recurrence
+from elman.kernels.native import native_status
+
+STATUS = native_status()
+pytestmark = pytest.mark.skipif(not STATUS.built, reason="no native kernels here")
+
+
+@pytest.fixture
+def shares(monkeypatch):
+    """Sets how the work is shared: `(parts, members)`."""
+    assert native.threads_for(1) == 1  # hands torch's threads over, which `_shares` would do
+    return lambda parts, members: monkeypatch.setattr(recurrence, "_shares", lambda *_, **__: (parts, members))
+
+
+def run(cell, isa, T, B, I, H, masked, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(T * B + H)
+    random = lambda *shape: torch.randn(*shape, generator=generator, dtype=dtype) / 3  # noqa: E731
+    G = recurrence.GATES[cell]
+    x, h_0, c_0, dy = random(T, B, I), random(B, H), random(B, H) if cell == "lstm" else None, random(T, B, H)
+    W_ih, W_hh, b_ih, b_hh = random(G * H, I), random(G * H, H) / H**0.5, random(G * H), random(G * H)
+    lengths = torch.randint(0, T + 1, (B,), generator=generator) if masked else None
+    reset = torch.rand(T, B, generator=generator) < 0.2 if masked else None
+    y, h_n, c_n, saved, c = recurrence.forward(
+        cell, x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, lengths, reset, keep=True, isa=isa
+    )
+    gradients = recurrence.backward(
+        cell, x, h_0, c_0, W_ih, W_hh, True, lengths, reset, y, saved, c, dy, h_n, c_n, need_dx=True, isa=isa
+    )
+    return y, h_n, c_n, *gradients
+
+
+@pytest.mark.parametrize("isa", STATUS.supported)
+@pytest.mark.parametrize("cell", recurrence.CELLS)
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("sizes", [(9, 23, 9, 150), (30, 1, 5, 70), (1, 7, 3, 33), (200, 5, 90, 17)])
+def test_a_team_gives_what_one_thread_gives(shares, cell, isa, masked, sizes):
+    shares(1, 1)
+    expected = run(cell, isa, *sizes, masked)
+    for members in (2, 3, 2):
+        shares(1, members)
+        for found, wanted in zip(run(cell, isa, *sizes, masked), expected, strict=True):
+            assert torch.equal(found, wanted)
+
+
+def test_large_weights_are_shared_and_small_ones_are_not(monkeypatch):
+    monkeypatch.setattr(recurrence, "threads_for", lambda multiplications: 4)
+    share = recurrence._shares
+    x, large, small = torch.zeros(10, 64, 50), torch.zeros(4 * 512, 512), torch.zeros(4 * 64, 64)
+    assert share("lstm", x, large, back=False) == (1, 4)
+    assert share("lstm", x, large, back=True) == (4, 1)
+    assert share("lstm", x[:, :2], large, back=True) == (1, 4)
+    assert share("lstm", x, small, back=False) == (4, 1)
+    assert share("lstm", x[:, :2], small, back=False) == (2, 1)
