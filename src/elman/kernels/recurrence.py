@@ -118,7 +118,7 @@ def _shares(cell: str, x: Tensor, W_hh: Tensor, back: bool) -> tuple[int, int]:
     T, B, I = x.shape
     H, gates = W_hh.shape[1], GATES[cell]
     threads = threads_for((3 if back else 1) * T * B * H * (I + H) * gates)
-    few = not back or B // 4 <= threads
+    few = not back or threads >= B // 4
     if few and gates * H * (I + H) * x.element_size() > CACHED:
         return 1, threads
     return min(B, threads), 1
