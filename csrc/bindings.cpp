@@ -26,13 +26,6 @@ void check_packed(size_t expected, size_t found) {
         throw nb::value_error(("expected a workspace of " + text(expected) + " numbers, found " + text(found)).c_str());
 }
 
-// Calls work with the kernels of the cell in its precision.
-template <class Work>
-auto with(size_t isa, int cell, int dtype, const Work& work) {
-    const elman::Table& table = chosen(isa);
-    return dtype == float32 ? work(*table.f32[cell]) : work(*table.f64[cell]);
-}
-
 void check_parts(int64_t parts, int64_t B) {
     if (parts < 1 || parts > B) throw nb::value_error(("expected parts from 1 to B=" + text(B) + ", found " + text(parts)).c_str());
 }
@@ -126,4 +119,5 @@ NB_MODULE(_native, m) {
           "dW_hh"_a, "packed"_a, "packed_size"_a,
           "Backward of csrc/kernels.h, each part on a thread of its own; 0 stands for null. Releases the GIL.");
     bind_scan(m);
+    bind_step(m);
 }
