@@ -91,15 +91,14 @@ class Memory {
 // A cell with its weights packed, that moves states on by one step.
 class Step {
   public:
-    Step(size_t isa, int number, nb::handle W_ih, nb::handle W_hh, nb::handle b_ih, nb::handle b_hh)
-        : isa(isa), cell(elman::Cell(number)) {
-        if (number < 0 || number >= elman::cells)
-            throw nb::value_error(("expected a cell below " + text(elman::cells) + ", found " + text(number)).c_str());
+    Step(size_t isa, int cell, nb::handle W_ih, nb::handle W_hh, nb::handle b_ih, nb::handle b_hh) : isa(isa), cell(cell) {
+        if (cell < 0 || cell >= elman::cells)
+            throw nb::value_error(("expected a cell below " + text(elman::cells) + ", found " + text(cell)).c_str());
         if (b_ih.is_none() != b_hh.is_none()) throw nb::value_error("expected both biases b_ih and b_hh or neither, found one");
         const Array input("W_ih", W_ih), hidden("W_hh", W_hh);
         std::optional<Array> b_input, b_hidden;
         dtype = hidden.dtype(), I = input.size(1), H = hidden.size(1);
-        const int64_t rows = elman::gates(cell) * H;
+        const int64_t rows = elman::gates(elman::Cell(cell)) * H;
         input.expect(dtype, {rows, I});
         hidden.expect(dtype, {rows, H});
         if (!b_ih.is_none()) b_input.emplace("b_ih", b_ih).expect(dtype, {rows});
@@ -115,18 +114,18 @@ class Step {
     }
 
     void move(nb::handle x, nb::handle state) {
-        // An array may be an object whose Python code runs here, and calls this step: only from then on is all this call's own.
-        const Array input("x", x), moved("state", state);
-        const int64_t B = moved.size(1);
-        moved.expect(dtype, {cell == elman::lstm ? 2 : 1, B, H}, true);
-        if (B == 1 && input.dimensions() == 1) input.expect(dtype, {I});
-        else input.expect(dtype, {B, I});
-        if (input.overlaps(moved)) throw nb::value_error("x, state: expected arrays that share no memory, found an overlap");
+        // An array may be an object whose Python code runs here and calls this very step; after this no Python runs.
+        const Array from("x", x), to("state", state);
+        const int64_t B = to.size(1);
+        to.expect(dtype, {cell == elman::lstm ? 2 : 1, B, H}, true);
+        if (B == 1 && from.dimensions() == 1) from.expect(dtype, {I});
+        else from.expect(dtype, {B, I});
+        if (from.overlaps(to)) throw nb::value_error("x, state: expected arrays that share no memory, found an overlap");
         with(isa, cell, dtype, [&]<class Real>(const elman::Kernels<Real>& kernels) {
-            Real *h = moved.data<Real>(), *c = cell == elman::lstm ? h + B * H : nullptr;
+            Real *h = to.data<Real>(), *c = cell == elman::lstm ? h + B * H : nullptr;
             kernels.forward({
                 .T = 1, .B = B, .I = I, .H = H, .parts = 1,
-                .x = input.data<const Real>(), .h_0 = h, .c_0 = c,
+                .x = from.data<const Real>(), .h_0 = h, .c_0 = c,
                 .y = y.numbers<Real>(size_t(B * H)), .h_n = h, .c_n = c, .packed = packed.numbers<Real>(0),
             }, 0, 0, B);
         });
@@ -134,7 +133,7 @@ class Step {
 
   private:
     size_t isa;
-    elman::Cell cell;
+    int cell;
     Dtype dtype;
     int64_t I, H;
     Memory packed, y;

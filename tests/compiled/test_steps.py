@@ -2,6 +2,7 @@
 
 import array
 import ctypes
+import importlib
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from elman.kernels import reference
 if compiled.WHY_NOT:
     pytest.skip(compiled.WHY_NOT, allow_module_level=True)
 
+from elman.compiled import steps
 from elman.compiled.steps import Step
 
 # Against the float64 reference: rounding of sums over up to 520 numbers, and 2e-7 of each tanh.
@@ -331,3 +333,9 @@ def test_weird_weights_are_refused(number, data):
 def test_streams_do_not_load_torch():
     look = "import sys, elman.compiled.steps; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", look], check=True)
+
+
+def test_without_the_kernels_it_says_why(monkeypatch):
+    monkeypatch.setattr(compiled, "WHY_NOT", "the native kernels were not built: no compiler")
+    with pytest.raises(ImportError, match=r"steps can't be used: the native kernels were not built: no compiler"):
+        importlib.reload(steps)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from elman import compiled
 
 if compiled.WHY_NOT:
-    raise ImportError(f"elman.compiled.steps needs the native kernels, but {compiled.WHY_NOT}")
+    raise ImportError(f"elman.compiled.steps can't be used: {compiled.WHY_NOT}")
 
 __all__ = ["Step"]
 
