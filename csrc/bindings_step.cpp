@@ -1,5 +1,5 @@
-// Python's way to single steps, for streams. Arrays come through the buffer protocol, which costs less than nb::ndarray where
-// a step takes a microsecond, and loads no torch; src/elman/compiled/steps.py is the only caller.
+// Python's way to single steps, for streams. Arrays come through the buffer protocol: where a step takes a microsecond,
+// nb::ndarray costs too much. src/elman/compiled/steps.py is the only caller.
 #include <algorithm>
 #include <optional>
 #include <string_view>
@@ -23,15 +23,18 @@ class Array {
     Array(const char* name, nb::handle object) : name(name) {
         if (PyObject_GetBuffer(object.ptr(), &view, PyBUF_RECORDS_RO) == 0) return;
         nb::python_error cause;
-        nb::raise_from(cause, PyExc_TypeError, "%s: expected a numpy array, found %s", name, nb::inst_name(object).c_str());
+        const nb::str type = nb::inst_name(object);
+        nb::raise_from(cause, PyExc_TypeError, "%s: expected a numpy array, found %s", name, type.c_str());
     }
     ~Array() { PyBuffer_Release(&view); }
     Array(const Array&) = delete;
     Array& operator=(const Array&) = delete;
 
     int dimensions() const { return view.ndim; }
-    // 1 where there is no such dimension or nothing in it: no array here may be empty, so `expect` refuses it then.
-    int64_t size(int dimension) const { return dimension < view.ndim ? std::max<int64_t>(view.shape[dimension], 1) : 1; }
+    // 1 where there is no such dimension or nothing in it: as no array here may be empty, `expect` then refuses it.
+    int64_t size(int dimension) const {
+        return dimension < view.ndim ? std::max<int64_t>(view.shape[dimension], 1) : 1;
+    }
 
     Dtype dtype() const {
         if (is(float32)) return float32;
@@ -41,8 +44,9 @@ class Array {
 
     void expect(Dtype dtype, Shape shape, bool writable = false) const {
         if (is(dtype) && has(shape) && contiguous() && aligned() && !(writable && view.readonly)) return;
-        const std::string message = name + (": expected " + of(dtype) + " of shape " + tuple(shape) + ", C-contiguous, aligned" +
-                                            (writable ? ", writable" : "") + "; found " + found());
+        const std::string message = name + (": expected " + of(dtype) + " of shape " + tuple(shape) +
+                                            ", C-contiguous, aligned" + (writable ? ", writable" : "") +
+                                            "; found " + found());
         if (is(dtype)) throw nb::value_error(message.c_str());
         throw nb::type_error(message.c_str());
     }
@@ -61,12 +65,16 @@ class Array {
     bool is(Dtype dtype) const { return format() == (dtype == float32 ? "f" : "d"); }
     bool has(Shape shape) const { return std::equal(shape.begin(), shape.end(), view.shape, view.shape + view.ndim); }
     bool contiguous() const { return PyBuffer_IsContiguous(&view, 'C'); }
-    bool aligned() const { return reinterpret_cast<uintptr_t>(view.buf) % (is(float32) ? sizeof(float) : sizeof(double)) == 0; }
+    bool aligned() const {
+        return reinterpret_cast<uintptr_t>(view.buf) % (is(float32) ? sizeof(float) : sizeof(double)) == 0;
+    }
 
     std::string found() const {
-        const std::string numbers = is(float32) ? of(float32) : is(float64) ? of(float64) : "format '" + std::string(format()) + "'";
-        return numbers + " of shape " + tuple(std::vector<int64_t>(view.shape, view.shape + view.ndim)) +
-               (contiguous() ? "" : ", not contiguous") + (aligned() ? "" : ", not aligned") + (view.readonly ? ", read-only" : "");
+        const std::string other = "format '" + std::string(format()) + "'";
+        return (is(float32) ? of(float32) : is(float64) ? of(float64) : other) + " of shape " +
+               tuple(std::vector<int64_t>(view.shape, view.shape + view.ndim)) +
+               (contiguous() ? "" : ", not contiguous") + (aligned() ? "" : ", not aligned") +
+               (view.readonly ? ", read-only" : "");
     }
 
     const char* name;
@@ -91,10 +99,12 @@ class Memory {
 // A cell with its weights packed, that moves states on by one step.
 class Step {
   public:
-    Step(size_t isa, int cell, nb::handle W_ih, nb::handle W_hh, nb::handle b_ih, nb::handle b_hh) : isa(isa), cell(cell) {
+    Step(size_t isa, int cell, nb::handle W_ih, nb::handle W_hh, nb::handle b_ih, nb::handle b_hh)
+        : isa(isa), cell(cell) {
         if (cell < 0 || cell >= elman::cells)
             throw nb::value_error(("expected a cell below " + text(elman::cells) + ", found " + text(cell)).c_str());
-        if (b_ih.is_none() != b_hh.is_none()) throw nb::value_error("expected both biases b_ih and b_hh or neither, found one");
+        if (b_ih.is_none() != b_hh.is_none())
+            throw nb::value_error("expected both biases b_ih and b_hh or neither, found one");
         const Array input("W_ih", W_ih), hidden("W_hh", W_hh);
         std::optional<Array> b_input, b_hidden;
         dtype = hidden.dtype(), I = input.size(1), H = hidden.size(1);
@@ -107,7 +117,8 @@ class Step {
             const auto of = [](const std::optional<Array>& a) { return a ? a->data<const Real>() : nullptr; };
             kernels.pack({
                 .T = 1, .B = 1, .I = I, .H = H, .parts = 1,
-                .W_ih = input.data<const Real>(), .W_hh = hidden.data<const Real>(), .b_ih = of(b_input), .b_hh = of(b_hidden),
+                .W_ih = input.data<const Real>(), .W_hh = hidden.data<const Real>(),
+                .b_ih = of(b_input), .b_hh = of(b_hidden),
                 .packed = packed.numbers<Real>(kernels.forward_workspace(1, 1, I, H, 1)),
             }, 0, 1);
         });
@@ -120,7 +131,8 @@ class Step {
         to.expect(dtype, {cell == elman::lstm ? 2 : 1, B, H}, true);
         if (B == 1 && from.dimensions() == 1) from.expect(dtype, {I});
         else from.expect(dtype, {B, I});
-        if (from.overlaps(to)) throw nb::value_error("x, state: expected arrays that share no memory, found an overlap");
+        if (from.overlaps(to))
+            throw nb::value_error("x, state: expected arrays that share no memory, found an overlap");
         with(isa, cell, dtype, [&]<class Real>(const elman::Kernels<Real>& kernels) {
             Real *h = to.data<Real>(), *c = cell == elman::lstm ? h + B * H : nullptr;
             kernels.forward({
@@ -143,7 +155,8 @@ class Step {
 
 void bind_step(nb::module_& m) {
     nb::class_<Step>(m, "Step", "A cell with its weights packed; elman.compiled.steps.Step says the rest.")
-        .def(nb::init<size_t, int, nb::handle, nb::handle, nb::handle, nb::handle>(), "isa"_a, "cell"_a, "W_ih"_a.none(),
-             "W_hh"_a.none(), "b_ih"_a.none(), "b_hh"_a.none())
-        .def("__call__", &Step::move, "x"_a.none(), "state"_a.none(), "Moves the state one step on, in place. Holds the GIL.");
+        .def(nb::init<size_t, int, nb::handle, nb::handle, nb::handle, nb::handle>(), "isa"_a, "cell"_a,
+             "W_ih"_a.none(), "W_hh"_a.none(), "b_ih"_a.none(), "b_hh"_a.none())
+        .def("__call__", &Step::move, "x"_a.none(), "state"_a.none(),
+             "Moves the state one step on, in place. Holds the GIL.");
 }
