@@ -26,13 +26,6 @@ void check_packed(size_t expected, size_t found) {
         throw nb::value_error(("expected a workspace of " + text(expected) + " numbers, found " + text(found)).c_str());
 }
 
-// Calls work with the kernels of the cell in its precision.
-template <class Work>
-auto with(size_t isa, int cell, int dtype, const Work& work) {
-    const elman::Table& table = chosen(isa);
-    return dtype == float32 ? work(*table.f32[cell]) : work(*table.f64[cell]);
-}
-
 // The batch is cut into parts, or the whole of it is done by the members of a team.
 void check_threads(int64_t parts, int64_t members, int64_t B) {
     if (parts >= 1 && parts <= B && members >= 1 && members <= 1024 && (parts == 1 || members == 1)) return;
@@ -138,4 +131,5 @@ NB_MODULE(_native, m) {
           "dW_hh"_a, "packed"_a, "packed_size"_a,
           "Backward of csrc/kernels.h, each part or member on a thread of its own; 0 stands for null. Releases the GIL.");
     bind_scan(m);
+    bind_step(m);
 }

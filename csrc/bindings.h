@@ -34,6 +34,13 @@ inline bool addressable(int64_t a, int64_t b, int64_t c) {
     return a <= limit / b && a * b <= limit / c;
 }
 
+// Calls work with the kernels of the cell in its precision.
+template <class Work>
+auto with(size_t isa, int cell, int dtype, const Work& work) {
+    const elman::Table& table = chosen(isa);
+    return dtype == float32 ? work(*table.f32[cell]) : work(*table.f64[cell]);
+}
+
 inline void check_lengths(const int64_t* lengths, int64_t T, int64_t B) {
     for (int64_t b = 0; lengths && b < B; ++b)
         if (lengths[b] < 0 || lengths[b] > T)
@@ -53,3 +60,4 @@ T* at(uintptr_t address) {
 
 void bind_scan(nb::module_& m);
 void bind_reservoir(nb::module_& m);
+void bind_step(nb::module_& m);

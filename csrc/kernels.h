@@ -5,12 +5,14 @@
 //
 // A kernel allocates nothing, keeps nothing, never throws, and believes its arguments: the caller has checked them. The
 // caller owns every array. "in" is only read, "out" is written whole, "scratch" holds nothing before or after. No out
-// or scratch array may overlap any other array.
+// or scratch array may overlap any other array, save that without a team
+// h_n may be h_0, and c_n may be c_0: a state moved on in place.
 //
 // Threads share a batch without waiting for each other: it is cut into parts, and `forward` and `backward` do one of them,
 // the sequences from `begin` to `end`. Or they share the hidden units, as members of a team that wait for each other at each
-// step: so weights that fill the cache are read by one thread only. `pack` comes first; it too may be shared out. Results are
-// the same bit for bit from call to call, and those of one sequence do not depend on how the work is shared.
+// step: so weights that fill the cache are read by one thread only. `pack` comes first; it too may be shared out. Where T and
+// `parts` are 1, what it leaves serves any number of calls, whatever their B. Results are the same bit for bit from call to
+// call, and those of one sequence do not depend on how the work is shared.
 #pragma once
 
 #include <stddef.h>

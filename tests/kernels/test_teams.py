@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from elman import compiled
 from elman.kernels import native, recurrence
 from elman.kernels.native import native_status
 
@@ -35,7 +36,7 @@ def run(cell, isa, T, B, I, H, masked, dtype=torch.float32):
 
 
 @pytest.mark.parametrize("isa", STATUS.supported)
-@pytest.mark.parametrize("cell", recurrence.CELLS)
+@pytest.mark.parametrize("cell", compiled.CELLS)
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("sizes", [(9, 23, 9, 150), (30, 1, 5, 70), (1, 7, 3, 33), (200, 5, 90, 17)])
 def test_a_team_gives_what_one_thread_gives(shares, cell, isa, masked, sizes):

@@ -14,7 +14,9 @@ except ModuleNotFoundError:
 except ImportError as error:
     WHY_NOT = f"the native kernels were built but can't be loaded ({error})"
 
-__all__ = ["WHY_NOT", "_native", "chosen_isa", "isa_index"]
+__all__ = ["CELLS", "WHY_NOT", "_native", "chosen_isa", "isa_index"]
+
+CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru")  # in the order of csrc/kernels.h
 
 
 @cache

@@ -36,3 +36,13 @@ def scan_forward(isa: int, dtype: int, complex: bool, threads: int, T: int, B: i
 
 def scan_backward(isa: int, dtype: int, complex: bool, threads: int, T: int, B: int, H: int, a_step: int, a_row: int, a: int, h: int, h_0: int, lengths: int, reset: int, dh: int, dh_n: int, da: int, db: int, dh_0: int) -> None:
     """ScanBackward of csrc/kernels.h, likewise. Releases the GIL."""
+
+class Step:
+    """
+    A cell with its weights packed; elman.compiled.steps.Step says the rest.
+    """
+
+    def __init__(self, isa: int, cell: int, W_ih: object | None, W_hh: object | None, b_ih: object | None, b_hh: object | None) -> None: ...
+
+    def __call__(self, x: object | None, state: object | None) -> None:
+        """Moves the state one step on, in place. Holds the GIL."""

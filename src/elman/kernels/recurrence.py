@@ -8,7 +8,6 @@ from elman import compiled
 from .buffers import empty
 from .native import DTYPES, address, threads_for
 
-CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru")  # in the order of csrc/kernels.h
 SAVED = {"rnn_tanh": 0, "rnn_relu": 0, "lstm": 4, "gru": 4}
 GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
 
@@ -34,7 +33,7 @@ def forward(
     """`y, h_n, c_n, saved, c`; what the cell does not have, or `keep` does not ask for, has no elements."""
     T, B, I = x.shape
     H = W_hh.shape[1]
-    index, number, dtype = compiled.isa_index(isa), CELLS.index(cell), DTYPES.index(x.dtype)
+    index, number, dtype = compiled.isa_index(isa), compiled.CELLS.index(cell), DTYPES.index(x.dtype)
     given = {"x": x, "h_0": h_0, "c_0": c_0, "W_ih": W_ih, "W_hh": W_hh, "b_ih": b_ih, "b_hh": b_hh}
     given |= {"lengths": lengths, "reset": reset}
     given = {name: None if t is None else t.contiguous() for name, t in given.items()}  # holds the memory meanwhile
@@ -81,7 +80,7 @@ def backward(
     """`dx, dh_0, dc_0, dW_ih, dW_hh, db_ih, db_hh`; what is not there or not needed has no elements."""
     T, B, I = x.shape
     H, G = W_hh.shape[1], GATES[cell]
-    index, number, dtype = compiled.isa_index(isa), CELLS.index(cell), DTYPES.index(x.dtype)
+    index, number, dtype = compiled.isa_index(isa), compiled.CELLS.index(cell), DTYPES.index(x.dtype)
     parts, members = _shares(cell, x, W_hh, back=True)
     none = x.new_empty(0)
     given = {"x": x, "h_0": h_0, "c_0": c_0, "W_ih": W_ih, "W_hh": W_hh, "lengths": lengths, "reset": reset}
