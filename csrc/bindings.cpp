@@ -111,4 +111,5 @@ NB_MODULE(_native, m) {
           "packed"_a, "packed_size"_a,
           "Backward of csrc/kernels.h; 0 stands for null; pack where W_hh has not been packed yet. Releases the GIL.");
     bind_scan(m);
+    bind_reservoir(m);
 }

@@ -36,3 +36,6 @@ def scan_forward(isa: int, dtype: int, complex: bool, threads: int, T: int, B: i
 
 def scan_backward(isa: int, dtype: int, complex: bool, threads: int, T: int, B: int, H: int, a_step: int, a_row: int, a: int, h: int, h_0: int, lengths: int, reset: int, dh: int, dh_n: int, da: int, db: int, dh_0: int) -> None:
     """ScanBackward of csrc/kernels.h, likewise. Releases the GIL."""
+
+def reservoir_forward(isa: int, dtype: int, threads: int, T: int, B: int, I: int, N: int, leak: float, x: int, h_0: int, feedback: int, lengths: int, reset: int, starts: int, values: int, columns: int, units: int, places: int, W_in: int, b: int, y: int, h_n: int, states: int) -> None:
+    """Reservoir of csrc/kernels.h; 0 stands for null. Releases the GIL."""
