@@ -19,6 +19,8 @@ except ModuleNotFoundError:
 except ImportError as error:
     WHY_NOT = f"the native kernels were built but can't be loaded ({error})"
 
+__all__ = ["DTYPES", "WHY_NOT", "NativeStatus", "_native", "address", "chosen_isa", "isa_index", "threads_for"]
+
 DTYPES = (torch.float32, torch.float64)  # in the order of csrc/bindings.cpp
 WORTH_A_THREAD = 1_000_000  # multiplications; a thread with less to do costs more to wake than it saves
 

@@ -111,16 +111,28 @@ def _run(
     given = (cell, x, h, c, W_ih, W_hh, b_ih, b_hh, lengths)
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         return Recurrence.apply(*given, isa)
-    return recurrence.forward(*given, None, False, isa)[:3]
+    return recurrence.forward(*given, reset=None, keep=False, isa=isa)[:3]
 
 
 class Recurrence(torch.autograd.Function):
     """The recurrence for eager calls that need a gradient."""
 
     @staticmethod
-    def forward(ctx: Any, cell: str, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
-        *given, isa = arguments
-        y, h_n, c_n, saved, c = recurrence.forward(cell, *given, None, True, isa)
+    def forward(
+        ctx: Any,
+        cell: str,
+        x: Tensor,
+        h_0: Maybe,
+        c_0: Maybe,
+        W_ih: Tensor,
+        W_hh: Tensor,
+        b_ih: Maybe,
+        b_hh: Maybe,
+        lengths: Maybe,
+        isa: str | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        given = (x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, lengths)
+        y, h_n, c_n, saved, c = recurrence.forward(cell, *given, reset=None, keep=True, isa=isa)
         ctx.cell, ctx.isa = cell, isa
         ctx.set_materialize_grads(False)
         if cell != "lstm":
@@ -129,16 +141,17 @@ class Recurrence(torch.autograd.Function):
         return y, h_n, c_n
 
     @staticmethod
-    def backward(ctx: Any, *dys: Maybe) -> tuple[Maybe, ...]:
+    def backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe) -> tuple[Maybe, ...]:
         *given, y, saved, c = ctx.saved_tensors
         need = ctx.needs_input_grad[1:8]
         if torch.is_grad_enabled():  # create_graph: what the kernels compute can't be differentiated again
-            grads = _through_the_reference(ctx.cell, given, dys, need)
+            grads: Sequence[Maybe] = _through_the_reference(ctx.cell, given, (dy, dh_n, dc_n), need)
         else:
             x, h_0, c_0, W_ih, W_hh, b_ih, _, lengths = given
             grads = recurrence.backward(
-                ctx.cell, x, h_0, c_0, W_ih, W_hh, b_ih is not None, lengths, None, y, saved, c, *dys, need[0], ctx.isa
-            )
+                ctx.cell, x, h_0, c_0, W_ih, W_hh, b_ih is not None, lengths, None, y, saved, c,
+                dy, dh_n, dc_n, need[0], ctx.isa,
+            )  # fmt: skip
         return None, *(g if wanted else None for g, wanted in zip(grads, need, strict=True)), None, None
 
 
@@ -146,6 +159,7 @@ def _through_the_reference(cell: str, given: list[Any], dys: Sequence[Maybe], ne
     """The gradients as a graph that can be differentiated again."""
     x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, lengths = given
     weights = (W_ih, W_hh, b_ih, b_hh)
+    outputs: tuple[Tensor, ...]
     if cell == "lstm":
         y, after = reference.lstm(x, None if h_0 is None else (h_0, c_0), *weights, lengths=lengths)
         outputs = (y, *after)

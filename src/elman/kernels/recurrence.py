@@ -36,20 +36,28 @@ def forward(
     T, B, I = x.shape
     H = W_hh.shape[1]
     index, number, dtype = isa_index(isa), CELLS.index(cell), DTYPES.index(x.dtype)
-    arrays = [x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, lengths, reset]
-    arrays = [
-        None if t is None else t.contiguous() for t in arrays
-    ]  # the list holds the memory until the kernel is done
+    given = {"x": x, "h_0": h_0, "c_0": c_0, "W_ih": W_ih, "W_hh": W_hh, "b_ih": b_ih, "b_hh": b_hh}
+    given |= {"lengths": lengths, "reset": reset}
+    given = {name: None if t is None else t.contiguous() for name, t in given.items()}  # holds the memory meanwhile
     none = x.new_empty(0)
     y, h_n = x.new_empty(T, B, H), x.new_empty(B, H)
     c_n = x.new_empty(B, H) if cell == "lstm" else none
     saved = empty(x, T, B, SAVED[cell] * H) if keep and SAVED[cell] else none
     c = empty(x, T, B, H) if keep and cell == "lstm" else none
     packed = empty(x, _native.forward_workspace(index, number, dtype, T, B, I, H))
+    made = {"y": y, "h_n": h_n, "c_n": c_n, "saved": saved, "c": c, "packed": packed}
     _native.forward(
-        index, number, dtype, threads_for(T * B * H * (I + H) * max(1, SAVED[cell])), T, B, I, H, *map(address, arrays),
-        y.data_ptr(), h_n.data_ptr(), address(c_n), address(saved), address(c), packed.data_ptr(), packed.numel(),
-    )  # fmt: skip
+        isa=index,
+        cell=number,
+        dtype=dtype,
+        threads=threads_for(T * B * H * (I + H) * max(1, SAVED[cell])),
+        T=T,
+        B=B,
+        I=I,
+        H=H,
+        **{name: address(t) for name, t in (given | made).items()},
+        packed_size=packed.numel(),
+    )
     return y, h_n, c_n, saved, c
 
 
@@ -131,7 +139,7 @@ def _before(y: Tensor, h_0: Maybe, reset: Maybe, begin: int, end: int) -> Maybe:
     H = y.shape[2]
     if begin == 0 and h_0 is None:
         h, first = y[: end - 1], 1
-    elif begin == 0:
+    elif h_0 is not None and begin == 0:
         h, first = torch.cat([h_0[None], y[: end - 1]]), 0
     else:
         h, first = y[begin - 1 : end - 1], begin
