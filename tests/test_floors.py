@@ -8,6 +8,7 @@ import pytest
 FLOORS = {
     "errors": -1,
     "files": 0,
+    "compiled": -1,
     "kernels": 0,
     "layers": 1,
     "models": 2,

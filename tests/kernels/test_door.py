@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from elman import kernels
-from elman.kernels import fused, native, native_status, ops, reference
+from elman import compiled, kernels
+from elman.kernels import fused, native_status, ops, reference
 
 CELLS = ["rnn", "lstm", "gru"]
 NATIVE = native_status()
@@ -112,13 +112,12 @@ def test_forced_native_with_a_projection_raises(arguments, monkeypatch):
 
 
 def test_without_the_extension_it_says_so_and_runs(arguments, ran, monkeypatch):
-    for module in (ops, native):
-        monkeypatch.setattr(module, "WHY_NOT", "the native kernels were not built: no compiler")
+    monkeypatch.setattr(compiled, "WHY_NOT", "the native kernels were not built: no compiler")
     made = arguments("rnn", 5, 3, 2, 4)
     kernels.rnn(*made)
     assert ran == ["torch"]
     assert "were not built: no compiler" in kernels.explain("rnn", *made)
-    assert kernels.native_status() == kernels.NativeStatus(False, ops.WHY_NOT, (), (), None, False)
+    assert kernels.native_status() == kernels.NativeStatus(False, compiled.WHY_NOT, (), (), None, False)
 
 
 # Transforms: kernels would silently drop what these carry, so values are compared, not only that nothing is raised.

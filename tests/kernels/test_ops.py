@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from elman import compiled
 from elman.kernels import native, native_status, ops, recurrence, reference
 
 NATIVE = native_status()
@@ -323,7 +324,7 @@ def test_what_does_not_fit_is_refused(arguments, change, message):
     {"packed_size": 1}, {"isa": 9}, {"cell": 2, "c_n": 0},
 ])  # fmt: skip
 def test_the_bindings_refuse_numbers_that_can_not_be(wrong):
-    from elman.kernels import _native
+    from elman.compiled import _native
 
     memory = torch.zeros(4096)
     arrays = ("x", "h_0", "c_0", "W_ih", "W_hh", "b_ih", "b_hh", "y", "h_n", "c_n", "saved", "c", "packed")
@@ -335,15 +336,15 @@ def test_the_bindings_refuse_numbers_that_can_not_be(wrong):
 
 @needs_native
 def test_the_committed_stub_is_the_generated_one():
-    from elman.kernels import _native
+    from elman.compiled import _native
 
     generated = Path(_native.__file__).with_name("_native.pyi")
-    committed = Path(__file__).parents[2] / "src" / "elman" / "kernels" / "_native.pyi"
+    committed = Path(__file__).parents[2] / "src" / "elman" / "compiled" / "_native.pyi"
     assert committed.read_text() == generated.read_text(), f"copy {generated} over {committed}"
 
 
 def run_with_isa(isa):
-    code = "from elman.kernels import ops; print(ops.chosen_isa())"
+    code = "from elman.compiled import chosen_isa; print(chosen_isa())"
     environment = os.environ | {"ELMAN_ISA": isa}
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
 
@@ -373,7 +374,7 @@ def test_an_instruction_set_that_the_machine_lacks_raises(monkeypatch):
         compiled = staticmethod(lambda: ["baseline", "avx2", "avx512"])
         supported = staticmethod(lambda: ["baseline"])
 
-    monkeypatch.setattr(native, "_native", OldMachine)
+    monkeypatch.setattr(compiled, "_native", OldMachine)
     monkeypatch.setenv("ELMAN_ISA", "avx2")
     with pytest.raises(RuntimeError, match="ELMAN_ISA=avx2, but this machine can run only baseline"):
-        native.chosen_isa.__wrapped__()
+        compiled.chosen_isa.__wrapped__()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.autograd import forward_ad
 from torch.testing import assert_close
 
-from elman import kernels
+from elman import compiled, kernels
 from elman.kernels import native, native_status, scan_native, scan_reference
 
 NATIVE = native_status()
@@ -21,7 +21,7 @@ GRADIENT = {torch.float32: 2e-5, torch.float64: 1e-12, torch.complex64: 2e-5, to
 
 @pytest.fixture(params=NATIVE.supported or [None])
 def isa(request, monkeypatch):
-    monkeypatch.setattr(native, "chosen_isa", lambda: request.param)
+    monkeypatch.setattr(compiled, "chosen_isa", lambda: request.param)
     return request.param
 
 
@@ -356,7 +356,7 @@ def test_the_bindings_refuse_numbers_that_can_not_be(wrong):
     numbers = {"isa": 0, "dtype": 0, "complex": False, "threads": 1, "T": 1, "B": 1, "H": 1, "a_step": 1, "a_row": 1}
     pointers = dict.fromkeys(("a", "b", "h_0", "h", "h_n"), memory.data_ptr()) | {"lengths": 0, "reset": 0}
     with pytest.raises(ValueError, match=r"scan: expected|needs an address|was not compiled"):
-        native._native.scan_forward(**(numbers | pointers | wrong))
+        compiled._native.scan_forward(**(numbers | pointers | wrong))
 
 
 @needs_native

@@ -1,25 +1,13 @@
-"""The compiled module: whether it is there, which instruction set it uses, and how many threads."""
+"""The compiled kernels as torch meets them: their status, element types, and threads shared with torch."""
 
 import ctypes
-import os
 from dataclasses import dataclass
 from functools import cache
 
 import torch
 from torch import Tensor
 
-WHY_NOT: str | None = None
-try:
-    import elman.kernels._native as _native  # not "from . import": its error would talk of circular imports
-except ModuleNotFoundError:
-    WHY_NOT = (
-        "the native kernels were not built: a working C++20 compiler or Python's headers were missing when elman was "
-        "installed (pip's -v shows what went wrong)"
-    )
-except ImportError as error:
-    WHY_NOT = f"the native kernels were built but can't be loaded ({error})"
-
-__all__ = ["DTYPES", "WHY_NOT", "NativeStatus", "_native", "address", "chosen_isa", "isa_index", "threads_for"]
+from elman import compiled
 
 DTYPES = (torch.float32, torch.float64)  # in the order of csrc/bindings.cpp
 WORTH_A_THREAD = 1_000_000  # multiplications; a thread with less to do costs more to wake than it saves
@@ -43,30 +31,10 @@ class NativeStatus:
 
 def native_status() -> NativeStatus:
     """What `elman doctor` tells about the native kernels. Raises where ELMAN_ISA names what can't be had."""
-    if WHY_NOT:
-        return NativeStatus(False, WHY_NOT, (), (), None, False)
-    return NativeStatus(
-        True, None, tuple(_native.compiled()), tuple(_native.supported()), chosen_isa(), _share_threads()
-    )
-
-
-@cache
-def chosen_isa() -> str:
-    """The instruction set in use: the best one that this machine can run, or what ELMAN_ISA says."""
-    compiled, supported = _native.compiled(), _native.supported()
-    forced = os.environ.get("ELMAN_ISA", "")
-    if not forced:
-        return supported[-1]
-    if forced not in compiled:
-        raise ValueError(f"ELMAN_ISA: expected one of {', '.join(compiled)}; found {forced!r}")
-    if forced not in supported:
-        raise RuntimeError(f"ELMAN_ISA={forced}, but this machine can run only {', '.join(supported)}")
-    return forced
-
-
-def isa_index(isa: str | None) -> int:
-    """The number by which the compiled module knows an instruction set; of the one in use where none is named."""
-    return _native.compiled().index(isa or chosen_isa())
+    if compiled.WHY_NOT:
+        return NativeStatus(False, compiled.WHY_NOT, (), (), None, False)
+    compiled_sets, supported = compiled._native.compiled(), compiled._native.supported()
+    return NativeStatus(True, None, tuple(compiled_sets), tuple(supported), compiled.chosen_isa(), _share_threads())
 
 
 def threads_for(multiplications: int) -> int:
@@ -83,7 +51,7 @@ def _share_threads() -> bool:
         run = ctypes.CDLL(loaded.pop()).GOMP_parallel if len(loaded) == 1 else None
     except (OSError, AttributeError):  # another system, or another OpenMP
         run = None
-    _native.use_threads_of(ctypes.cast(run, ctypes.c_void_p).value or 0 if run else 0)
+    compiled._native.use_threads_of(ctypes.cast(run, ctypes.c_void_p).value or 0 if run else 0)
     return run is not None
 
 

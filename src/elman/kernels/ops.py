@@ -6,21 +6,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elman import compiled
+
 from . import recurrence, reference
 from .checks import check_shapes
-from .native import DTYPES, WHY_NOT, chosen_isa
+from .native import DTYPES
 from .recurrence import Maybe
 from .reference import HC
 
 
 def covers() -> str:
-    return f"they cover this call ({chosen_isa()})"
+    return f"they cover this call ({compiled.chosen_isa()})"
 
 
 def obstacle(tensors: Iterable[Tensor], *, projected: bool = False) -> str | None:
     """Why the native kernels can't run on these tensors, or None if they can."""
-    if WHY_NOT:
-        return WHY_NOT
+    if compiled.WHY_NOT:
+        return compiled.WHY_NOT
     x, *others = tensors
     if x.device.type != "cpu" or any(t.device != x.device for t in others):
         return "the native kernels work on the CPU only"
@@ -34,7 +36,7 @@ def obstacle(tensors: Iterable[Tensor], *, projected: bool = False) -> str | Non
         return "an argument is sparse or a lazily negated view"
     if x.shape[1] == 0:
         return "the batch is empty"
-    chosen_isa()  # a wrong ELMAN_ISA raises here
+    compiled.chosen_isa()  # a wrong ELMAN_ISA raises here
     return None
 
 

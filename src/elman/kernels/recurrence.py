@@ -7,8 +7,10 @@ to torch, a few thousand rows at a time, so that the gradients of the gates neve
 import torch
 from torch import Tensor
 
+from elman import compiled
+
 from .buffers import empty
-from .native import DTYPES, _native, address, isa_index, threads_for
+from .native import DTYPES, address, threads_for
 
 CELLS = ("rnn_tanh", "rnn_relu", "lstm", "gru")  # in the order of csrc/kernels.h
 SAVED = {"rnn_tanh": 0, "rnn_relu": 0, "lstm": 4, "gru": 4}
@@ -35,7 +37,7 @@ def forward(
     """`y, h_n, c_n, saved, c`; what the cell does not have, or `keep` does not ask for, has no elements."""
     T, B, I = x.shape
     H = W_hh.shape[1]
-    index, number, dtype = isa_index(isa), CELLS.index(cell), DTYPES.index(x.dtype)
+    index, number, dtype = compiled.isa_index(isa), CELLS.index(cell), DTYPES.index(x.dtype)
     given = {"x": x, "h_0": h_0, "c_0": c_0, "W_ih": W_ih, "W_hh": W_hh, "b_ih": b_ih, "b_hh": b_hh}
     given |= {"lengths": lengths, "reset": reset}
     given = {name: None if t is None else t.contiguous() for name, t in given.items()}  # holds the memory meanwhile
@@ -44,9 +46,9 @@ def forward(
     c_n = x.new_empty(B, H) if cell == "lstm" else none
     saved = empty(x, T, B, SAVED[cell] * H) if keep and SAVED[cell] else none
     c = empty(x, T, B, H) if keep and cell == "lstm" else none
-    packed = empty(x, _native.forward_workspace(index, number, dtype, T, B, I, H))
+    packed = empty(x, compiled._native.forward_workspace(index, number, dtype, T, B, I, H))
     made = {"y": y, "h_n": h_n, "c_n": c_n, "saved": saved, "c": c, "packed": packed}
-    _native.forward(
+    compiled._native.forward(
         isa=index,
         cell=number,
         dtype=dtype,
@@ -83,7 +85,7 @@ def backward(
     """`dx, dh_0, dc_0, dW_ih, dW_hh, db_ih, db_hh`; what is not there or not needed has no elements."""
     T, B, I = x.shape
     H, G = W_hh.shape[1], GRADS[cell]
-    index, number, dtype = isa_index(isa), CELLS.index(cell), DTYPES.index(x.dtype)
+    index, number, dtype = compiled.isa_index(isa), CELLS.index(cell), DTYPES.index(x.dtype)
     x, W_ih, W_hh = x.contiguous(), W_ih.contiguous(), W_hh.contiguous()
     if lengths is not None:  # NaN in the padding must not reach a product, not even times zero
         x = x.masked_fill(torch.arange(T)[:, None, None] >= lengths[:, None], 0)
@@ -97,7 +99,7 @@ def backward(
         dc.copy_(dc_n)
     dW_ih, dW_hh = torch.zeros_like(W_ih), torch.zeros_like(W_hh)
     db = x.new_zeros(G * H if biased else 0)
-    packed = empty(x, _native.backward_workspace(index, number, dtype, H))
+    packed = empty(x, compiled._native.backward_workspace(index, number, dtype, H))
     part = max(1, min(T, ROWS // B))
     buffer = empty(x, part, B, G * H)
     threads = threads_for(T * B * H * H * G)
@@ -106,7 +108,7 @@ def backward(
         steps = slice(begin, end)
         grads = buffer[: end - begin]
         h, c_before = (y[begin - 1], c[begin - 1] if cell == "lstm" else none) if begin else (h_0, c_0)
-        _native.backward(
+        compiled._native.backward(
             index, number, dtype, threads, end == T, begin, end - begin, B, H, W_hh.data_ptr(), address(h),
             address(c_before), address(lengths), address(None if reset is None else reset[steps]), y[steps].data_ptr(),
             address(saved[steps]), address(c[steps]), address(None if dy is None else dy[steps]), grads.data_ptr(),

@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from elman import compiled
+
 from . import scan_reference as reference
 from .buffers import empty
-from .native import WHY_NOT, address, chosen_isa, isa_index, threads_for
-
-if WHY_NOT is None:
-    import elman.kernels._native as _native
+from .native import address, threads_for
 
 Maybe = Tensor | None
 
@@ -55,8 +54,8 @@ def check(a: Tensor, b: Tensor, h_0: Maybe, lengths: Maybe, reset: Maybe) -> Non
 
 def obstacle(a: Tensor, b: Tensor, h_0: Maybe = None) -> str | None:
     """Why the native scan can't run on these tensors, or None if it can."""
-    if WHY_NOT:
-        return WHY_NOT
+    if compiled.WHY_NOT:
+        return compiled.WHY_NOT
     tensors = [t for t in (a, b, h_0) if t is not None]
     if any(t.device.type != "cpu" for t in tensors):
         return "the native kernels work on the CPU only"
@@ -68,7 +67,7 @@ def obstacle(a: Tensor, b: Tensor, h_0: Maybe = None) -> str | None:
         return "an argument is sparse"
     if 0 in b.shape:
         return "the batch is empty"
-    chosen_isa()  # a wrong ELMAN_ISA raises here
+    compiled.chosen_isa()  # a wrong ELMAN_ISA raises here
     return None
 
 
@@ -112,8 +111,8 @@ def _forward(a: Tensor, b: Tensor, h_0: Maybe, lengths: Maybe, reset: Maybe) -> 
     h, h_n = empty(b, *b.shape), b.new_empty(b.shape[1:])
     a, geometry = _geometry(a, b, lengths, reset)
     arrays = (a, _plain(b), _plain(h_0), _lengths(lengths), _plain(reset))  # holds the memory until the kernel is done
-    how: list[Any] = [isa_index(None), *REAL[b.dtype], threads_for(WORK * b.numel()), *geometry]
-    _native.scan_forward(*how, *map(address, (*arrays, h, h_n)))
+    how: list[Any] = [compiled.isa_index(None), *REAL[b.dtype], threads_for(WORK * b.numel()), *geometry]
+    compiled._native.scan_forward(*how, *map(address, (*arrays, h, h_n)))
     return h, h_n
 
 
@@ -133,8 +132,8 @@ def _backward(
     db, dh_0 = empty(h, *h.shape), h.new_empty(h.shape[1:])
     da = empty(h, *a.shape) if da_wanted else h.new_empty(0)
     arrays = (a, _plain(h), _plain(h_0), _lengths(lengths), _plain(reset), _plain(dh), _plain(dh_n))
-    how: list[Any] = [isa_index(None), *REAL[h.dtype], threads_for(2 * WORK * h.numel()), *geometry]
-    _native.scan_backward(*how, *map(address, (*arrays, da, db, dh_0)))
+    how: list[Any] = [compiled.isa_index(None), *REAL[h.dtype], threads_for(2 * WORK * h.numel()), *geometry]
+    compiled._native.scan_backward(*how, *map(address, (*arrays, da, db, dh_0)))
     return da, db, dh_0
 
 
