@@ -33,28 +33,39 @@ auto with(size_t isa, int cell, int dtype, const Work& work) {
     return dtype == float32 ? work(*table.f32[cell]) : work(*table.f64[cell]);
 }
 
-size_t forward_workspace(size_t isa, int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H) {
+void check_parts(int64_t parts, int64_t B) {
+    if (parts < 1 || parts > B) throw nb::value_error(("expected parts from 1 to B=" + text(B) + ", found " + text(parts)).c_str());
+}
+
+size_t forward_workspace(size_t isa, int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
     check(cell, dtype, T, B, I, H);
-    return with(isa, cell, dtype, [&](const auto& k) { return k.forward_workspace(T, B, I, H); });
+    check_parts(parts, B);
+    return with(isa, cell, dtype, [&](const auto& k) { return k.forward_workspace(T, B, I, H, parts); });
 }
 
-size_t backward_workspace(size_t isa, int cell, int dtype, int64_t H) {
-    check(cell, dtype, 1, 1, 1, H);
-    return with(isa, cell, dtype, [&](const auto& k) { return k.backward_workspace(H); });
+size_t backward_workspace(size_t isa, int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
+    check(cell, dtype, T, B, I, H);
+    check_parts(parts, B);
+    return with(isa, cell, dtype, [&](const auto& k) { return k.backward_workspace(T, B, I, H, parts); });
 }
 
-void forward(size_t isa, int cell, int dtype, int threads, int64_t T, int64_t B, int64_t I, int64_t H, uintptr_t x,
+// Packing is worth more than one thread from some 100,000 numbers on.
+int64_t packers(int cell, int64_t I, int64_t H, int64_t parts) {
+    return elman::gates(elman::Cell(cell)) * H * (I + H) < 100'000 ? 1 : parts;
+}
+
+void forward(size_t isa, int cell, int dtype, int64_t parts, int64_t T, int64_t B, int64_t I, int64_t H, uintptr_t x,
              uintptr_t h_0, uintptr_t c_0, uintptr_t W_ih, uintptr_t W_hh, uintptr_t b_ih, uintptr_t b_hh, uintptr_t lengths,
              uintptr_t reset, uintptr_t y, uintptr_t h_n, uintptr_t c_n, uintptr_t saved, uintptr_t c, uintptr_t packed,
              size_t packed_size) {
-    check_packed(forward_workspace(isa, cell, dtype, T, B, I, H), packed_size);
+    check_packed(forward_workspace(isa, cell, dtype, T, B, I, H, parts), packed_size);
     check_lengths(at<const int64_t>(lengths), T, B);
     need({{"x", x}, {"W_ih", W_ih}, {"W_hh", W_hh}, {"y", y}, {"h_n", h_n}, {"packed", packed}});
     if (cell == elman::lstm) need({{"c_n", c_n}});
     if (cell == elman::lstm && saved) need({{"c", c}});
     with(isa, cell, dtype, [&]<class Real>(const elman::Kernels<Real>& kernels) {
         const elman::Forward<Real> a{
-            .T = T, .B = B, .I = I, .H = H,
+            .T = T, .B = B, .I = I, .H = H, .parts = parts,
             .x = at<const Real>(x), .h_0 = at<const Real>(h_0), .c_0 = at<const Real>(c_0),
             .W_ih = at<const Real>(W_ih), .W_hh = at<const Real>(W_hh),
             .b_ih = at<const Real>(b_ih), .b_hh = at<const Real>(b_hh),
@@ -63,31 +74,35 @@ void forward(size_t isa, int cell, int dtype, int threads, int64_t T, int64_t B,
             .saved = at<Real>(saved), .c = at<Real>(c), .packed = at<Real>(packed),
         };
         nb::gil_scoped_release released;
-        kernels.pack(a);
-        elman::share(B, threads, [&](int64_t begin, int64_t end) { kernels.forward(a, begin, end); });
+        const int64_t packing = packers(cell, I, H, parts);
+        elman::share(packing, packing, [&](int64_t part, int64_t, int64_t) { kernels.pack(a, part, packing); });
+        elman::share(B, parts, [&](int64_t part, int64_t begin, int64_t end) { kernels.forward(a, part, begin, end); });
     });
 }
 
-void backward(size_t isa, int cell, int dtype, int threads, bool pack, int64_t t_0, int64_t T, int64_t B, int64_t H,
-              uintptr_t W_hh, uintptr_t h_0, uintptr_t c_0, uintptr_t lengths, uintptr_t reset, uintptr_t y, uintptr_t saved,
-              uintptr_t c, uintptr_t dy, uintptr_t grads, uintptr_t dh, uintptr_t dc, uintptr_t packed, size_t packed_size) {
-    check(cell, dtype, T, B, 1, H);
-    check_packed(backward_workspace(isa, cell, dtype, H), packed_size);
-    need({{"W_hh", W_hh}, {"y", y}, {"grads", grads}, {"dh", dh}, {"packed", packed}});
+void backward(size_t isa, int cell, int dtype, int64_t parts, int64_t T, int64_t B, int64_t I, int64_t H, uintptr_t x,
+              uintptr_t h_0, uintptr_t c_0, uintptr_t W_ih, uintptr_t W_hh, uintptr_t lengths, uintptr_t reset, uintptr_t y,
+              uintptr_t saved, uintptr_t c, uintptr_t dy, uintptr_t dx, uintptr_t dh, uintptr_t dc, uintptr_t dW_ih,
+              uintptr_t dW_hh, uintptr_t packed, size_t packed_size) {
+    check_packed(backward_workspace(isa, cell, dtype, T, B, I, H, parts), packed_size);
+    check_lengths(at<const int64_t>(lengths), T, B);
+    need({{"x", x}, {"W_ih", W_ih}, {"W_hh", W_hh}, {"y", y}, {"dh", dh}, {"dW_ih", dW_ih}, {"dW_hh", dW_hh}, {"packed", packed}});
     if (elman::saved_blocks(elman::Cell(cell))) need({{"saved", saved}});
     if (cell == elman::lstm) need({{"c", c}, {"dc", dc}});
     with(isa, cell, dtype, [&]<class Real>(const elman::Kernels<Real>& kernels) {
         const elman::Backward<Real> a{
-            .t_0 = t_0, .T = T, .B = B, .H = H,
-            .W_hh = at<const Real>(W_hh), .h_0 = at<const Real>(h_0), .c_0 = at<const Real>(c_0),
+            .T = T, .B = B, .I = I, .H = H, .parts = parts,
+            .x = at<const Real>(x), .h_0 = at<const Real>(h_0), .c_0 = at<const Real>(c_0),
+            .W_ih = at<const Real>(W_ih), .W_hh = at<const Real>(W_hh),
             .lengths = at<const int64_t>(lengths), .reset = at<const uint8_t>(reset),
-            .y = at<const Real>(y), .saved = at<const Real>(saved), .c = at<const Real>(c),
-            .dy = at<const Real>(dy), .grads = at<Real>(grads), .dh = at<Real>(dh), .dc = at<Real>(dc),
+            .y = at<const Real>(y), .saved = at<const Real>(saved), .c = at<const Real>(c), .dy = at<const Real>(dy),
+            .dx = at<Real>(dx), .dh = at<Real>(dh), .dc = at<Real>(dc), .dW_ih = at<Real>(dW_ih), .dW_hh = at<Real>(dW_hh),
             .packed = at<Real>(packed),
         };
         nb::gil_scoped_release released;
-        if (pack) kernels.pack_back(a);
-        elman::share(B, threads, [&](int64_t begin, int64_t end) { kernels.backward(a, begin, end); });
+        const int64_t packing = packers(cell, I, H, parts);
+        elman::share(packing, packing, [&](int64_t part, int64_t, int64_t) { kernels.pack_back(a, part, packing); });
+        elman::share(B, parts, [&](int64_t part, int64_t begin, int64_t end) { kernels.backward(a, part, begin, end); });
     });
 }
 
@@ -99,17 +114,17 @@ NB_MODULE(_native, m) {
     m.def("supported", [] { return names(true); }, "Those of them that this machine can run.");
     m.def("use_threads_of", [](uintptr_t gomp) { elman::gomp_parallel = at<void(void (*)(void*), void*, unsigned, unsigned)>(gomp); },
           "gomp_parallel"_a, "The address of GOMP_parallel in the libgomp that torch uses; 0: no threads.");
-    m.def("forward_workspace", &forward_workspace, "isa"_a, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a,
+    m.def("forward_workspace", &forward_workspace, "isa"_a, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "parts"_a,
           "Numbers that forward needs as scratch.");
-    m.def("backward_workspace", &backward_workspace, "isa"_a, "cell"_a, "dtype"_a, "H"_a,
+    m.def("backward_workspace", &backward_workspace, "isa"_a, "cell"_a, "dtype"_a, "T"_a, "B"_a, "I"_a, "H"_a, "parts"_a,
           "Numbers that backward needs as scratch.");
-    m.def("forward", &forward, "isa"_a, "cell"_a, "dtype"_a, "threads"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "h_0"_a, "c_0"_a,
+    m.def("forward", &forward, "isa"_a, "cell"_a, "dtype"_a, "parts"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "h_0"_a, "c_0"_a,
           "W_ih"_a, "W_hh"_a, "b_ih"_a, "b_hh"_a, "lengths"_a, "reset"_a, "y"_a, "h_n"_a, "c_n"_a, "saved"_a, "c"_a,
-          "packed"_a, "packed_size"_a, "Forward of csrc/kernels.h; 0 stands for null. Releases the GIL.");
-    m.def("backward", &backward, "isa"_a, "cell"_a, "dtype"_a, "threads"_a, "pack"_a, "t_0"_a, "T"_a, "B"_a, "H"_a,
-          "W_hh"_a, "h_0"_a, "c_0"_a, "lengths"_a, "reset"_a, "y"_a, "saved"_a, "c"_a, "dy"_a, "grads"_a, "dh"_a, "dc"_a,
-          "packed"_a, "packed_size"_a,
-          "Backward of csrc/kernels.h; 0 stands for null; pack where W_hh has not been packed yet. Releases the GIL.");
+          "packed"_a, "packed_size"_a, "Forward of csrc/kernels.h, each part on a thread of its own; 0 stands for null. Releases the GIL.");
+    m.def("backward", &backward, "isa"_a, "cell"_a, "dtype"_a, "parts"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "h_0"_a, "c_0"_a,
+          "W_ih"_a, "W_hh"_a, "lengths"_a, "reset"_a, "y"_a, "saved"_a, "c"_a, "dy"_a, "dx"_a, "dh"_a, "dc"_a, "dW_ih"_a,
+          "dW_hh"_a, "packed"_a, "packed_size"_a,
+          "Backward of csrc/kernels.h, each part on a thread of its own; 0 stands for null. Releases the GIL.");
     bind_scan(m);
     bind_reservoir(m);
 }

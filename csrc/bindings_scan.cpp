@@ -24,7 +24,7 @@ void with_scan(size_t isa, int dtype, bool complex, const Work& work) {
 template <class Work>
 void share_units(int64_t H, size_t size, int threads, const Work& work) {
     const int64_t units = granule / int64_t(size);
-    elman::share((H + units - 1) / units, threads, [&](int64_t begin, int64_t end) {
+    elman::share((H + units - 1) / units, threads, [&](int64_t, int64_t begin, int64_t end) {
         work(begin * units, end * units < H ? end * units : H);
     });
 }

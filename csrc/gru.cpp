@@ -26,7 +26,8 @@ struct Gru {
     }
 
     template <class Real>
-    static void back(const Backward<Real>& a, int64_t t, int64_t b, int64_t unit, const Real* h_before, const Real*) {
+    static void back(const Backward<Real>& a, int64_t t, int64_t b, int64_t unit, const Real* h_before, const Real*,
+                     Real* grads) {
         const int64_t row = t * a.B + b, H = a.H;
         const Real* saved = a.saved + row * 4 * H;
         const auto n = get(saved, unit, H), r = get(saved + H, unit, H), z = get(saved + 2 * H, unit, H);
@@ -34,7 +35,6 @@ struct Gru {
         auto dh = get(a.dh + b * H, unit, H);
         if (a.dy) dh += get(a.dy + row * H, unit, H);
         const auto dn = dh * (Real(1) - z) * (Real(1) - n * n);
-        Real* grads = a.grads + row * 4 * H;
         put(grads, dn, unit, H);
         put(grads + H, dn * u * r * (Real(1) - r), unit, H);
         put(grads + 2 * H, dh * (get(h_before, unit, H) - n) * z * (Real(1) - z), unit, H);

@@ -5,9 +5,11 @@
 //
 // A kernel allocates nothing, keeps nothing, never throws, and believes its arguments: the caller has checked them. The
 // caller owns every array. "in" is only read, "out" is written whole, "scratch" holds nothing before or after. No out
-// or scratch array may overlap any other array. Results are the same bit for bit from call to call, and do not depend on
-// how the batch is split: `forward` and `backward` do the sequences from `begin` to `end`, so that threads can share a
-// batch without waiting for each other. `pack` comes first, once.
+// or scratch array may overlap any other array.
+//
+// Threads share a batch without waiting for each other: it is cut into parts, and `forward` and `backward` do one of them,
+// the sequences from `begin` to `end`. `pack` comes first; it too may be shared out. Results are the same bit for bit from
+// call to call, and those of one sequence do not depend on how the batch is cut.
 #pragma once
 
 #include <stddef.h>
@@ -29,6 +31,7 @@ constexpr int gates(Cell cell) { return cell == lstm ? 4 : cell == gru ? 3 : 1; 
 template <class Real>
 struct Forward {
     int64_t T, B, I, H;      // each at least 1
+    int64_t parts;           // of the batch, from 1 to B
     const Real* x;           // (T, B, I)    in
     const Real* h_0;         // (B, H)       in; null: zeros
     const Real* c_0;         // (B, H)       in; null: zeros; lstm only
@@ -43,38 +46,44 @@ struct Forward {
     Real* c_n;               // (B, H)       out: c likewise; lstm only
     Real* saved;             // (T, B, saved_blocks * H)  out, undefined where t >= lengths[b]; null: not wanted
     Real* c;                 // (T, B, H)    out likewise, lstm only; null where saved is
-    Real* packed;            // forward_workspace(...) numbers, scratch; filled by pack, then only read
+    Real* packed;            // forward_workspace(...) numbers, scratch; filled in part by pack
 };
 
-// Backward goes through a part of the sequence at a time, the last one first: T steps, of which the first is step t_0 of
-// the whole. x, y, ... and their like begin with that step; h_0 and c_0 are the state before it.
+// The gradients of the weights are sums over the batch; every part of it has sums of its own, for the caller to add up.
+// They are transposed, one row for each input or hidden unit and a last one for the bias, and their gates stand in the order
+// of grad_blocks: those that x reaches are the first, those that h reaches the last of them.
 template <class Real>
 struct Backward {
-    int64_t t_0, T, B, H;    // t_0 at least 0, the others at least 1
-    const Real* W_hh;        // (G * H, H)   in
+    int64_t T, B, I, H;      // each at least 1
+    int64_t parts;           // of the batch, from 1 to B
+    const Real* x;           // (T, B, I)    in; never looked at where t >= lengths[b]
     const Real* h_0;         // (B, H)       in; null: zeros
     const Real* c_0;         // (B, H)       in; null: zeros; lstm only
+    const Real* W_ih;        // (G * H, I)   in
+    const Real* W_hh;        // (G * H, H)   in
     const int64_t* lengths;  // (B)          in; null: all T
     const uint8_t* reset;    // (T, B)       in; null: nowhere
     const Real* y;           // (T, B, H)    in, from forward
     const Real* saved;       // (T, B, saved_blocks * H)  in, from forward
     const Real* c;           // (T, B, H)    in, from forward; lstm only
     const Real* dy;          // (T, B, H)    in; null: zeros
-    Real* grads;             // (T, B, grad_blocks * H)  out, zero where t_0 + t >= lengths[b]
-    Real* dh;                // (B, H)       in: dL/dh after the last step, dy apart; out: before the first
+    Real* dx;                // (T, B, I)    out, zero where t >= lengths[b]; null: not wanted
+    Real* dh;                // (B, H)       in: dL/dh_n; out: dL/dh_0
     Real* dc;                // (B, H)       likewise; lstm only
-    Real* packed;            // backward_workspace(...) numbers, scratch; filled by pack_back, then only read
+    Real* dW_ih;             // (parts, I + 1, G * H)  out
+    Real* dW_hh;             // (parts, H + 1, G * H)  out
+    Real* packed;            // backward_workspace(...) numbers, scratch; filled in part by pack_back
 };
 
 // One cell in one precision.
 template <class Real>
 struct Kernels {
-    size_t (*forward_workspace)(int64_t T, int64_t B, int64_t I, int64_t H);
-    size_t (*backward_workspace)(int64_t H);
-    void (*pack)(const Forward<Real>&);
-    void (*forward)(const Forward<Real>&, int64_t begin, int64_t end);
-    void (*pack_back)(const Backward<Real>&);
-    void (*backward)(const Backward<Real>&, int64_t begin, int64_t end);
+    size_t (*forward_workspace)(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts);
+    size_t (*backward_workspace)(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts);
+    void (*pack)(const Forward<Real>&, int64_t part, int64_t parts);  // the shares of packing: any number of them
+    void (*forward)(const Forward<Real>&, int64_t part, int64_t begin, int64_t end);
+    void (*pack_back)(const Backward<Real>&, int64_t part, int64_t parts);
+    void (*backward)(const Backward<Real>&, int64_t part, int64_t begin, int64_t end);
 };
 
 // The diagonal recurrence h_t = a_t h_{t-1} + b_t. Every unit is on its own, so `begin` and `end` are units here, all

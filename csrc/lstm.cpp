@@ -31,7 +31,8 @@ struct Lstm {
     }
 
     template <class Real>
-    static void back(const Backward<Real>& a, int64_t t, int64_t b, int64_t unit, const Real*, const Real* c_before) {
+    static void back(const Backward<Real>& a, int64_t t, int64_t b, int64_t unit, const Real*, const Real* c_before,
+                     Real* grads) {
         using S = Simd<Real>;
         const int64_t row = t * a.B + b, H = a.H;
         const Real* saved = a.saved + row * 4 * H;
@@ -40,7 +41,6 @@ struct Lstm {
         auto dh = get(a.dh + b * H, unit, H);
         if (a.dy) dh += get(a.dy + row * H, unit, H);
         const auto dc = get(a.dc + b * H, unit, H) + dh * o * (Real(1) - tanh_c * tanh_c);
-        Real* grads = a.grads + row * 4 * H;
         put(grads, dc * g * i * (Real(1) - i), unit, H);
         put(grads + H, dc * get(c_before, unit, H) * f * (Real(1) - f), unit, H);
         put(grads + 2 * H, dc * i * (Real(1) - g * g), unit, H);

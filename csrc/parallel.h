@@ -11,22 +11,20 @@ namespace elman {
 using GompParallel = void (*)(void (*)(void*), void*, unsigned threads, unsigned flags);
 extern GompParallel gomp_parallel;
 
-// Calls work(begin, end) for `parts` even slices of 0 .. n, on as many threads at the most.
+// Calls work(part, begin, end) for `parts` even slices of 0 .. n, on as many threads at the most.
 template <class Work>
 void share(int64_t n, int64_t parts, const Work& work) {
     parts = parts < n ? parts : n;
-    if (parts <= 1 || !gomp_parallel) return work(int64_t(0), n);
     struct Shared {
         const Work& work;
         int64_t n, parts;
         std::atomic<int64_t> next{0};
+        void run() {
+            for (int64_t k; (k = next.fetch_add(1)) < parts;) work(k, k * n / parts, (k + 1) * n / parts);
+        }
     } shared{work, n, parts};
-    gomp_parallel(
-        [](void* data) {
-            auto& s = *static_cast<Shared*>(data);
-            for (int64_t k; (k = s.next.fetch_add(1)) < s.parts;) s.work(k * s.n / s.parts, (k + 1) * s.n / s.parts);
-        },
-        &shared, unsigned(parts), 0);
+    if (parts <= 1 || !gomp_parallel) return shared.run();
+    gomp_parallel([](void* data) { static_cast<Shared*>(data)->run(); }, &shared, unsigned(parts), 0);
 }
 
 }  // namespace elman

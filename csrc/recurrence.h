@@ -25,218 +25,290 @@ template <class Real, class Cell>
 struct Recurrence {
     using S = Simd<Real>;
     using Vector = typename S::Vector;
-    static constexpr int U = Cell::unit_vectors, A = Cell::sums * U;
-    static constexpr int XV = Cell::x_gates * U, HV = Cell::h_gates * U, H_first = A - HV;
-    static constexpr int units = U * S::width;  // in a panel
-    static constexpr int rows = tile_rows(A);
-    // A panel: I groups of XV vectors of W_ih, H groups of HV vectors of W_hh, A vectors of biases.
-    static int64_t pitch(int64_t I, int64_t H) { return (I * XV + H * HV + A) * S::width; }
+    static constexpr int most_vectors = Cell::unit_vectors;  // of units in a panel; the last panel may have fewer
+    static constexpr int units = most_vectors * S::width;
+    static constexpr int x_gates = Cell::x_gates, h_gates = Cell::h_gates, sums = Cell::sums;
+    static constexpr int rows = tile_rows(sums * most_vectors);
+    // A panel: I groups of vectors of W_ih, H groups of W_hh, and the biases.
+    static int64_t pitch(int64_t I, int64_t H) { return (I * x_gates + H * h_gates + sums) * units; }
     static int64_t panels(int64_t H) { return (H + units - 1) / units; }
-    // With fewer rows than a tile has, the input's part is computed ahead for all steps, a full tile at a time.
-    static bool ahead(int64_t T, int64_t B) { return B < rows && T > 1; }
-
-    static size_t workspace(int64_t T, int64_t B, int64_t I, int64_t H) {
-        const int64_t sums = ahead(T, B) ? T * B * panels(H) * A * S::width : 0;
-        return size_t(panels(H) * pitch(I, H) + sums);
+    static int64_t vectors(int64_t H, int64_t panel) {
+        const int64_t left = (H - panel * units + S::width - 1) / S::width;
+        return left < most_vectors ? left : most_vectors;
     }
 
-    static void pack(const Forward<Real>& a) {
-        for (int64_t panel = 0; panel < panels(a.H); ++panel) {
+    static int64_t largest(int64_t B, int64_t parts) { return (B + parts - 1) / parts; }
+    // The input's part of the sums is computed ahead, for so many steps, where the rows of one step do not fill a tile, or
+    // the weights do not fit into the cache; 0: step by step.
+    static int64_t steps_ahead(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
+        const int64_t n = largest(B, parts), wanted = 192 / n;
+        if (T == 1 || (n >= rows && panels(H) * pitch(I, H) * int64_t(sizeof(Real)) < 1 << 20)) return 0;
+        return wanted < 1 ? 1 : wanted < T ? wanted : T;
+    }
+    static int64_t sums_of_row(int64_t H) { return panels(H) * sums * units; }
+
+    static size_t workspace(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
+        return size_t(panels(H) * pitch(I, H) + parts * steps_ahead(T, B, I, H, parts) * largest(B, parts) * sums_of_row(H));
+    }
+
+    static void pack(const Forward<Real>& a, int64_t part, int64_t parts) {
+        for (int64_t panel = part * panels(a.H) / parts; panel < (part + 1) * panels(a.H) / parts; ++panel) {
+            const int64_t lanes = vectors(a.H, panel) * S::width;
             Real* to = a.packed + panel * pitch(a.I, a.H);
-            to = pack_gates<Cell::x_gates>(a.W_ih, a.I, a.H, panel, Cell::x_gate, to);
-            to = pack_gates<Cell::h_gates>(a.W_hh, a.H, a.H, panel, Cell::h_gate, to);
-            for (int64_t k = 0; k < A * S::width; ++k) to[k] = 0;
-            for (int g = 0; g < Cell::x_gates && a.b_ih; ++g) add_bias(a.b_ih, a.H, panel, Cell::x_gate[g], to + g * units);
-            for (int g = 0; g < Cell::h_gates && a.b_hh; ++g)
-                add_bias(a.b_hh, a.H, panel, Cell::h_gate[g], to + (g + Cell::sums - Cell::h_gates) * units);
+            to = pack_gates<x_gates>(a.W_ih, a.I, a.H, panel, lanes, Cell::x_gate, to);
+            to = pack_gates<h_gates>(a.W_hh, a.H, a.H, panel, lanes, Cell::h_gate, to);
+            for (int64_t k = 0; k < sums * lanes; ++k) to[k] = 0;
+            for (int g = 0; g < x_gates && a.b_ih; ++g) add_bias(a.b_ih, a.H, panel, lanes, Cell::x_gate[g], to + g * lanes);
+            for (int g = 0; g < h_gates && a.b_hh; ++g)
+                add_bias(a.b_hh, a.H, panel, lanes, Cell::h_gate[g], to + (g + sums - h_gates) * lanes);
         }
     }
 
     template <int gates>
-    static Real* pack_gates(const Real* W, int64_t K, int64_t H, int64_t panel, const int (&gate)[gates], Real* to) {
+    static Real* pack_gates(const Real* W, int64_t K, int64_t H, int64_t panel, int64_t lanes, const int (&gate)[gates], Real* to) {
+        const int64_t first = panel * units, there = H - first < lanes ? H - first : lanes;
         for (int64_t k = 0; k < K; ++k)
-            for (int g = 0; g < gates; ++g)
-                for (int64_t lane = 0; lane < units; ++lane) {
-                    const int64_t unit = panel * units + lane;
-                    *to++ = unit < H ? W[(gate[g] * H + unit) * K + k] : Real(0);
-                }
+            for (int g = 0; g < gates; ++g, to += lanes) {
+                const Real* from = W + (gate[g] * H + first) * K + k;
+                for (int64_t lane = 0; lane < there; ++lane) to[lane] = from[lane * K];
+                for (int64_t lane = there; lane < lanes; ++lane) to[lane] = 0;
+            }
         return to;
     }
 
-    static void add_bias(const Real* b, int64_t H, int64_t panel, int gate, Real* to) {
-        for (int64_t lane = 0; lane < units && panel * units + lane < H; ++lane) to[lane] += b[gate * H + panel * units + lane];
+    static void add_bias(const Real* b, int64_t H, int64_t panel, int64_t lanes, int gate, Real* to) {
+        for (int64_t lane = 0; lane < lanes && panel * units + lane < H; ++lane) to[lane] += b[gate * H + panel * units + lane];
     }
 
-    static void forward(const Forward<Real>& a, int64_t begin, int64_t end) {
+    static void forward(const Forward<Real>& a, int64_t part, int64_t begin, int64_t end) {
         for (int64_t b = begin; b < end; ++b) {
             fill(a.h_n + b * a.H, a.h_0 ? a.h_0 + b * a.H : nullptr, a.H);
             if (Cell::has_c) fill(a.c_n + b * a.H, a.c_0 ? a.c_0 + b * a.H : nullptr, a.H);
         }
-        Real* sums = ahead(a.T, a.B) ? a.packed + panels(a.H) * pitch(a.I, a.H) : nullptr;
-        if (sums) input_sums(a, begin, end, sums);
+        const int64_t ahead = steps_ahead(a.T, a.B, a.I, a.H, a.parts), n = end - begin;
+        Real* own = a.packed + panels(a.H) * pitch(a.I, a.H) + part * ahead * largest(a.B, a.parts) * sums_of_row(a.H);
         for (int64_t t = 0; t < a.T; ++t) {
-            for (int64_t panel = 0; panel < panels(a.H); ++panel) {
-                const int64_t next = panel + 1 < panels(a.H) ? panel + 1 : 0;
-                const Fetch fetch{a.packed + next * pitch(a.I, a.H), pitch(a.I, a.H), begin, end, panels(a.H)};
-                for_tiles<rows>(begin, end, [&]<int M>(int64_t b) {
-                    fetch.template rows<M, Real>(b);
-                    tile<M>(a, sums, t, panel, b);
-                });
-            }
-            for (int64_t b = begin; b < end; ++b) {
-                Real* y = a.y + (t * a.B + b) * a.H;
-                if (!active<Real>(a.lengths, t, b)) fill<Real>(y, nullptr, a.H);
-                else if (t == (a.lengths ? a.lengths[b] : a.T) - 1) fill(a.h_n + b * a.H, y, a.H);
-            }
+            const int64_t since = ahead ? t % ahead : 0;
+            if (ahead && since == 0) input_sums(a, t, t + ahead < a.T ? t + ahead : a.T, begin, end, own);
+            step(a, t, begin, end, ahead ? own + since * n * sums_of_row(a.H) : nullptr);
         }
     }
 
-    static void input_sums(const Forward<Real>& a, int64_t begin, int64_t end, Real* sums) {
-        const int64_t row = panels(a.H) * A * S::width;
-        for (int64_t panel = 0; panel < panels(a.H); ++panel) {
-            const Real* w = a.packed + panel * pitch(a.I, a.H);
-            const Real* bias = w + pitch(a.I, a.H) - A * S::width;
-            for (int64_t b = begin; b < end; ++b)
-                for_tiles<rows>(0, a.T, [&]<int M>(int64_t t) {
-                    Vector sum[M][A];
-                    for (int m = 0; m < M; ++m)
-                        for (int v = 0; v < A; ++v) sum[m][v] = S::load(bias + v * S::width);
-                    accumulate<M, XV, 0, A, Real>(sum, a.x + (t * a.B + b) * a.I, a.B * a.I, w, a.I);
-                    for (int m = 0; m < M; ++m)
-                        for (int v = 0; v < A; ++v)
-                            S::store(sums + ((t + m) * a.B + b) * row + (panel * A + v) * S::width, sum[m][v]);
-                });
+    // Calls work.template operator()<vectors>(panel, w) for all panels, w being the panel's weights.
+    template <class Work>
+    static void for_panels(const Forward<Real>& a, const Work& work) {
+        for (int64_t panel = 0; panel < panels(a.H); ++panel)
+            with_constant<most_vectors>(vectors(a.H, panel), work, panel, static_cast<const Real*>(a.packed + panel * pitch(a.I, a.H)));
+    }
+
+    static void input_sums(const Forward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, Real* own) {
+        const int64_t n = end - begin;
+        for_panels(a, [&]<int vectors>(int64_t panel, const Real* w) {
+            constexpr int A = sums * vectors;
+            const auto tile = [&]<int M>(int64_t t, int64_t b, int64_t row, int64_t sums_row) {
+                Vector sum[M][A];
+                start<M, vectors>(a, sum, a.x + (t * a.B + b) * a.I, row, w);
+                Real* to = own + ((t - first) * n + b - begin) * sums_of_row(a.H) + panel * sums * units;
+                for (int m = 0; m < M; ++m)
+                    for (int v = 0; v < A; ++v) S::store(to + m * sums_row + v * S::width, sum[m][v]);
+            };
+            if (n >= rows)
+                for (int64_t t = first; t < last; ++t)
+                    for_tiles<rows>(begin, end, [&]<int M>(int64_t b) { tile.template operator()<M>(t, b, a.I, sums_of_row(a.H)); });
+            else
+                for (int64_t b = begin; b < end; ++b)
+                    for_tiles<rows>(first, last, [&]<int M>(int64_t t) {
+                        tile.template operator()<M>(t, b, a.B * a.I, n * sums_of_row(a.H));
+                    });
+        });
+    }
+
+    // The biases, and the input's part of the sums.
+    template <int M, int vectors>
+    static void start(const Forward<Real>& a, Vector (&sum)[M][sums * vectors], const Real* x, int64_t row, const Real* w) {
+        constexpr int A = sums * vectors, XV = x_gates * vectors;
+        const Real* bias = w + (a.I * x_gates + a.H * h_gates) * vectors * S::width;
+        for (int m = 0; m < M; ++m)
+            for (int v = 0; v < A; ++v) sum[m][v] = S::load(bias + v * S::width);
+        accumulate<M, XV, 0, A, Real>(sum, x, row, 1, w, a.I);
+    }
+
+    static void step(const Forward<Real>& a, int64_t t, int64_t begin, int64_t end, const Real* ahead) {
+        for_panels(a, [&]<int vectors>(int64_t panel, const Real* w) {
+            const int64_t next = panel + 1 < panels(a.H) ? panel + 1 : 0, before = ahead ? a.I * x_gates * vectors * S::width : 0;
+            const Fetch fetch{a.packed + next * pitch(a.I, a.H) + before, pitch(a.I, a.H) - before, begin, end, panels(a.H)};
+            for_tiles<rows>(begin, end, [&]<int M>(int64_t b) {
+                fetch.template rows<M, Real>(b);
+                tile<M, vectors>(a, t, b, panel, w, ahead ? ahead + (b - begin) * sums_of_row(a.H) + panel * sums * units : nullptr);
+            });
+        });
+        for (int64_t b = begin; b < end; ++b) {
+            Real* y = a.y + (t * a.B + b) * a.H;
+            if (!active<Real>(a.lengths, t, b)) fill<Real>(y, nullptr, a.H);
+            else if (t == (a.lengths ? a.lengths[b] : a.T) - 1) fill(a.h_n + b * a.H, y, a.H);
         }
     }
 
-    template <int M>
-    static void tile(const Forward<Real>& a, const Real* sums, int64_t t, int64_t panel, int64_t b) {
-        if (a.lengths) {
-            bool any = false;
-            for (int m = 0; m < M; ++m) any = any || t < a.lengths[b + m];
-            if (!any) return;
+    template <int M, int vectors>
+    static void tile(const Forward<Real>& a, int64_t t, int64_t b, int64_t panel, const Real* w, const Real* ahead) {
+        constexpr int A = sums * vectors, HV = h_gates * vectors;
+        const auto fresh = [&](int m) { return a.reset && a.reset[t * a.B + b + m]; };
+        bool any_active = false, any_fresh = false;
+        for (int m = 0; m < M; ++m) {
+            any_active = any_active || active<Real>(a.lengths, t, b + m);
+            any_fresh = any_fresh || fresh(m);
         }
-        const Real* w = a.packed + panel * pitch(a.I, a.H);
-        const Real* bias = w + pitch(a.I, a.H) - A * S::width;
-        const Real* h = t > 0 ? a.y + ((t - 1) * a.B + b) * a.H : a.h_0 ? a.h_0 + b * a.H : nullptr;
-        const int64_t first = panel * units;
+        if (!any_active) return;
+        if constexpr (M > 1)
+            if (any_fresh) {  // which is rare: row by row
+                for (int m = 0; m < M; ++m) tile<1, vectors>(a, t, b + m, panel, w, ahead ? ahead + m * sums_of_row(a.H) : nullptr);
+                return;
+            }
         Vector sum[M][A];
-        if (sums) {
-            for (int m = 0; m < M; ++m) {
-                const Real* from = sums + ((t * a.B + b + m) * panels(a.H) + panel) * A * S::width;
-                for (int v = 0; v < A; ++v) sum[m][v] = S::load(from + v * S::width);
-            }
-        } else {
+        if (ahead)
             for (int m = 0; m < M; ++m)
-                for (int v = 0; v < A; ++v) sum[m][v] = S::load(bias + v * S::width);
-            accumulate<M, XV, 0, A, Real>(sum, a.x + (t * a.B + b) * a.I, a.I, w, a.I);
-        }
-        const Real* w_h = w + a.I * XV * S::width;
-        if (!a.reset) {
-            if (h) accumulate<M, HV, H_first, A, Real>(sum, h, a.H, w_h, a.H);
-        } else if (h) {
-            for (int m = 0; m < M; ++m)
-                if (!a.reset[t * a.B + b + m]) {
-                    Vector(&one)[1][A] = reinterpret_cast<Vector(&)[1][A]>(sum[m]);
-                    accumulate<1, HV, H_first, A, Real>(one, h + m * a.H, a.H, w_h, a.H);
-                }
+                for (int v = 0; v < A; ++v) sum[m][v] = S::load(ahead + m * sums_of_row(a.H) + v * S::width);
+        else
+            start<M, vectors>(a, sum, a.x + (t * a.B + b) * a.I, a.I, w);
+        const Real* h = t > 0 ? a.y + ((t - 1) * a.B + b) * a.H : a.h_0 ? a.h_0 + b * a.H : nullptr;
+        const Real* w_h = w + a.I * x_gates * vectors * S::width;
+        if (any_fresh) h = nullptr;
+        if (h) {
+            bool alone = false;
+            if constexpr (M == 1)
+                if ((alone = a.B == 1)) accumulate_alone<HV, A - HV, A, Real>(sum, h, w_h, a.H);
+            if (!alone) accumulate<M, HV, A - HV, A, Real>(sum, h, a.H, 1, w_h, a.H);
         }
         for (int m = 0; m < M; ++m) {
             if (!active<Real>(a.lengths, t, b + m)) continue;
-            const bool fresh = !h || (a.reset && a.reset[t * a.B + b + m]);
-            const bool fresh_c = a.reset && a.reset[t * a.B + b + m];
-            for (int u = 0; u < U; ++u) {
-                const int64_t unit = first + u * S::width;
-                if (unit >= a.H) break;
-                Cell::template step<Real, U>(a, t, b + m, unit, &sum[m][u], fresh ? nullptr : h + m * a.H, fresh_c);
-            }
+            for (int u = 0; u < vectors; ++u)
+                Cell::template step<Real, vectors>(a, t, b + m, panel * units + u * S::width, &sum[m][u], h ? h + m * a.H : nullptr, any_fresh);
         }
     }
 
-    // --- backward: dL/dh_{t-1} = grads_t W_hh, with W_hh packed by its columns -----------------------------------------
+    // --- backward ---------------------------------------------------------------------------------------------------
+    //
+    // A few steps at a time: back through them, then the products of their gradients, while those lie in the cache.
 
-    static constexpr int BV = sums_in_registers == 24 ? 4 : 2;  // vectors of columns in a panel
-    static constexpr int columns = BV * S::width;
-    static int64_t back_panels(int64_t H) { return (H + columns - 1) / columns; }
-    static int64_t back_pitch(int64_t H) { return Cell::h_gates * H * columns; }
-    static size_t back_workspace(int64_t H) { return size_t(back_panels(H) * back_pitch(H)); }
+    using Packed = Columns<Real>;
+    using Sums = RowSums<Real>;
+    static constexpr int blocks = Cell::grad_blocks;
 
-    static void pack_back(const Backward<Real>& a) {
-        Real* to = a.packed;
-        for (int64_t panel = 0; panel < back_panels(a.H); ++panel)
-            for (int g = 0; g < Cell::h_gates; ++g)
-                for (int64_t k = 0; k < a.H; ++k) {
-                    const Real* from = a.W_hh + (Cell::h_gate[g] * a.H + k) * a.H;
-                    for (int64_t lane = 0; lane < columns; ++lane) {
-                        const int64_t column = panel * columns + lane;
-                        *to++ = column < a.H ? from[column] : Real(0);
-                    }
-                }
+    // Steps at a time, and what a part of the batch has for itself.
+    static int64_t steps(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
+        const int64_t wanted = Sums::rows((I + H) * blocks * H) / largest(B, parts);
+        return wanted < 1 ? 1 : wanted < T ? wanted : T;
+    }
+    static int64_t own(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
+        const int64_t most = I > H ? I : H;
+        return steps(T, B, I, H, parts) * largest(B, parts) * blocks * H + Sums::workspace(most) + most;
+    }
+    static int64_t packed_back(int64_t I, int64_t H) { return Packed::numbers(h_gates * H, H) + Packed::numbers(x_gates * H, I); }
+    static size_t back_workspace(int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
+        return size_t(packed_back(I, H) + parts * own(T, B, I, H, parts));
     }
 
-    static void backward(const Backward<Real>& a, int64_t begin, int64_t end) {
-        const int64_t row = Cell::grad_blocks * a.H, h_part = (Cell::grad_blocks - Cell::h_gates) * a.H;
-        for (int64_t t = a.T - 1; t >= 0; --t) {
-            bool any = false;
-            for (int64_t b = begin; b < end; ++b) {
-                if (!active<Real>(a.lengths, a.t_0 + t, b)) {
-                    fill<Real>(a.grads + (t * a.B + b) * row, nullptr, row);
-                    continue;
-                }
-                any = true;
-                const bool reset = a.reset && a.reset[t * a.B + b];
-                const Real* h = reset ? nullptr : t > 0 ? a.y + ((t - 1) * a.B + b) * a.H : a.h_0 ? a.h_0 + b * a.H : nullptr;
-                const Real* c = nullptr;
-                if (Cell::has_c && !reset) c = t > 0 ? a.c + ((t - 1) * a.B + b) * a.H : a.c_0 ? a.c_0 + b * a.H : nullptr;
-                for (int64_t unit = 0; unit < a.H; unit += S::width) Cell::template back<Real>(a, t, b, unit, h, c);
-            }
-            if (!any) continue;
-            for (int64_t panel = 0; panel < back_panels(a.H); ++panel) {
-                const int64_t next = panel + 1 < back_panels(a.H) ? panel + 1 : 0;
-                const Fetch fetch{a.packed + next * back_pitch(a.H), back_pitch(a.H), begin, end, back_panels(a.H)};
-                for_tiles<tile_rows(BV)>(begin, end, [&]<int M>(int64_t b) {
-                    fetch.template rows<M, Real>(b);
-                    const int64_t first = panel * columns;
-                    Real* dh = a.dh + b * a.H + first;
-                    Vector sum[M][BV];
-                    for (int m = 0; m < M; ++m)
-                        for (int v = 0; v < BV; ++v)
-                            sum[m][v] = S::load(dh + m * a.H + v * S::width, int(left(a.H, first + v * S::width)));
-                    accumulate<M, BV, 0, BV, Real>(sum, a.grads + (t * a.B + b) * row + h_part, row,
-                                                   a.packed + panel * back_pitch(a.H), Cell::h_gates * a.H);
-                    for (int m = 0; m < M; ++m)
-                        for (int v = 0; v < BV; ++v)
-                            S::store(dh + m * a.H + v * S::width, sum[m][v], int(left(a.H, first + v * S::width)));
-                });
-            }
-            if (a.reset)
-                for (int64_t b = begin; b < end; ++b)
-                    if (a.reset[t * a.B + b] && active<Real>(a.lengths, a.t_0 + t, b)) {
-                        fill<Real>(a.dh + b * a.H, nullptr, a.H);
-                        if (Cell::has_c) fill<Real>(a.dc + b * a.H, nullptr, a.H);
-                    }
+    static void pack_back(const Backward<Real>& a, int64_t part, int64_t parts) {
+        const auto pack = [&]<int gates>(const Real* W, int64_t N, const int (&gate)[gates], Real* to) {
+            const auto row = [&](int64_t k) { return W + (gate[k / a.H] * a.H + k % a.H) * N; };
+            Packed::pack(row, gates * a.H, N, part, parts, to);
+        };
+        pack(a.W_hh, a.H, Cell::h_gate, a.packed);
+        if (a.dx) pack(a.W_ih, a.I, Cell::x_gate, a.packed + Packed::numbers(h_gates * a.H, a.H));
+    }
+
+    static void backward(const Backward<Real>& a, int64_t part, int64_t begin, int64_t end) {
+        const int64_t chunk = steps(a.T, a.B, a.I, a.H, a.parts), most = a.I > a.H ? a.I : a.H;
+        Real* grads = a.packed + packed_back(a.I, a.H) + part * own(a.T, a.B, a.I, a.H, a.parts);
+        Real* zeros = grads + chunk * largest(a.B, a.parts) * blocks * a.H;
+        Real* scratch = zeros + most;
+        Real* dW_ih = a.dW_ih + part * (a.I + 1) * x_gates * a.H;
+        Real* dW_hh = a.dW_hh + part * (a.H + 1) * h_gates * a.H;
+        fill<Real>(zeros, nullptr, most);
+        fill<Real>(dW_ih, nullptr, (a.I + 1) * x_gates * a.H);
+        fill<Real>(dW_hh, nullptr, (a.H + 1) * h_gates * a.H);
+        for (int64_t last = a.T, first; last > 0; last = first) {
+            first = last > chunk ? last - chunk : 0;
+            for (int64_t t = last - 1; t >= first; --t) step_back(a, t, begin, end, grads + (t - first) * (end - begin) * blocks * a.H);
+            if (a.dx) input_gradients(a, first, last, begin, end, grads);
+            weight_gradients(a, first, last, begin, end, grads, zeros, dW_ih, dW_hh, scratch);
         }
+    }
+
+    // h or c before step t of a sequence; null: zeros.
+    static const Real* before(const Backward<Real>& a, const Real* all, const Real* first, int64_t t, int64_t b) {
+        if (a.reset && a.reset[t * a.B + b]) return nullptr;
+        return t > 0 ? all + ((t - 1) * a.B + b) * a.H : first ? first + b * a.H : nullptr;
+    }
+
+    // grads (end - begin, blocks * H) of step t, and dL/dh before it.
+    static void step_back(const Backward<Real>& a, int64_t t, int64_t begin, int64_t end, Real* grads) {
+        const int64_t row = blocks * a.H;
+        bool any = false;
+        for (int64_t b = begin; b < end; ++b) {
+            Real* to = grads + (b - begin) * row;
+            if (!active<Real>(a.lengths, t, b)) {
+                fill<Real>(to, nullptr, row);
+                continue;
+            }
+            any = true;
+            const Real *h = before(a, a.y, a.h_0, t, b), *c = Cell::has_c ? before(a, a.c, a.c_0, t, b) : nullptr;
+            for (int64_t unit = 0; unit < a.H; unit += S::width) Cell::template back<Real>(a, t, b, unit, h, c, to);
+        }
+        if (!any) return;
+        const Real* reached = grads + (blocks - h_gates) * a.H;
+        Real* dh = a.dh + begin * a.H;
+        Packed::template multiply<true>([=](int64_t) { return reached; }, row, 1, end - begin, a.packed, h_gates * a.H, a.H,
+                                        [=](int64_t) { return dh; }, a.B == 1);
+        for (int64_t b = begin; b < end; ++b)
+            if (a.reset && a.reset[t * a.B + b] && active<Real>(a.lengths, t, b)) {
+                fill<Real>(a.dh + b * a.H, nullptr, a.H);
+                if (Cell::has_c) fill<Real>(a.dc + b * a.H, nullptr, a.H);
+            }
+    }
+
+    static void input_gradients(const Backward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, const Real* grads) {
+        const int64_t n = end - begin, row = blocks * a.H;
+        Packed::template multiply<false>([=](int64_t t) { return grads + t * n * row; }, row, last - first, n,
+                                         a.packed + Packed::numbers(h_gates * a.H, a.H), x_gates * a.H, a.I,
+                                         [&](int64_t t) { return a.dx + ((first + t) * a.B + begin) * a.I; }, false);
+    }
+
+    static void weight_gradients(const Backward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end,
+                                 const Real* grads, const Real* zeros, Real* dW_ih, Real* dW_hh, Real* scratch) {
+        const Real *x[Sums::most], *h[Sums::most], *g[Sums::most];
+        int64_t n = 0;
+        const auto add = [&] {
+            Sums::add(x, a.I, g, 0, x_gates * a.H, n, dW_ih, scratch);
+            Sums::add(h, a.H, g, (blocks - h_gates) * a.H, h_gates * a.H, n, dW_hh, scratch);
+            n = 0;
+        };
+        for (int64_t t = first; t < last; ++t)
+            for (int64_t b = begin; b < end; ++b, grads += blocks * a.H) {
+                if (!active<Real>(a.lengths, t, b)) continue;
+                const Real* h_before = before(a, a.y, a.h_0, t, b);
+                x[n] = a.x + (t * a.B + b) * a.I;
+                h[n] = h_before ? h_before : zeros;
+                g[n] = grads;
+                if (++n == Sums::most) add();
+            }
+        if (n) add();
     }
 
     static constexpr Kernels<Real> kernels = {workspace, back_workspace, pack, forward, pack_back, backward};
-
-    // Numbers of a vector that lie before the end, from 0 to all of them.
-    static int64_t left(int64_t H, int64_t first) {
-        return H <= first ? 0 : H - first < S::width ? H - first : S::width;
-    }
 };
 
 // A vector of p's numbers from `unit` on, of which H - unit are there; zeros where p is null.
 template <class Real>
 inline typename Simd<Real>::Vector get(const Real* p, int64_t unit, int64_t H) {
     using S = Simd<Real>;
-    return p ? S::load(p + unit, int(H - unit < S::width ? H - unit : S::width)) : typename S::Vector{};
+    return p ? S::load(p + unit, S::there(H - unit)) : typename S::Vector{};
 }
 
 template <class Real>
 inline void put(Real* p, typename Simd<Real>::Vector v, int64_t unit, int64_t H) {
     using S = Simd<Real>;
-    S::store(p + unit, v, int(H - unit < S::width ? H - unit : S::width));
+    S::store(p + unit, v, S::there(H - unit));
 }
 
 }  // namespace elman::ELMAN_ISA

@@ -18,14 +18,14 @@ struct Rnn {
     }
 
     template <class Real>
-    static void back(const Backward<Real>& a, int64_t t, int64_t b, int64_t unit, const Real*, const Real*) {
+    static void back(const Backward<Real>& a, int64_t t, int64_t b, int64_t unit, const Real*, const Real*, Real* grads) {
         using S = Simd<Real>;
         const int64_t row = t * a.B + b, H = a.H;
         const auto h = get(a.y + row * H, unit, H);
         auto dh = get(a.dh + b * H, unit, H);
         if (a.dy) dh += get(a.dy + row * H, unit, H);
         const auto slope = relu ? (h > typename S::Vector{} ? S::all(1) : typename S::Vector{}) : Real(1) - h * h;
-        put(a.grads + row * H, dh * slope, unit, H);
+        put(grads, dh * slope, unit, H);
         put(a.dh + b * H, typename S::Vector{}, unit, H);
     }
 };

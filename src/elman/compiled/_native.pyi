@@ -15,18 +15,20 @@ def use_threads_of(gomp_parallel: int) -> None:
     The address of GOMP_parallel in the libgomp that torch uses; 0: no threads.
     """
 
-def forward_workspace(isa: int, cell: int, dtype: int, T: int, B: int, I: int, H: int) -> int:
+def forward_workspace(isa: int, cell: int, dtype: int, T: int, B: int, I: int, H: int, parts: int) -> int:
     """Numbers that forward needs as scratch."""
 
-def backward_workspace(isa: int, cell: int, dtype: int, H: int) -> int:
+def backward_workspace(isa: int, cell: int, dtype: int, T: int, B: int, I: int, H: int, parts: int) -> int:
     """Numbers that backward needs as scratch."""
 
-def forward(isa: int, cell: int, dtype: int, threads: int, T: int, B: int, I: int, H: int, x: int, h_0: int, c_0: int, W_ih: int, W_hh: int, b_ih: int, b_hh: int, lengths: int, reset: int, y: int, h_n: int, c_n: int, saved: int, c: int, packed: int, packed_size: int) -> None:
-    """Forward of csrc/kernels.h; 0 stands for null. Releases the GIL."""
-
-def backward(isa: int, cell: int, dtype: int, threads: int, pack: bool, t_0: int, T: int, B: int, H: int, W_hh: int, h_0: int, c_0: int, lengths: int, reset: int, y: int, saved: int, c: int, dy: int, grads: int, dh: int, dc: int, packed: int, packed_size: int) -> None:
+def forward(isa: int, cell: int, dtype: int, parts: int, T: int, B: int, I: int, H: int, x: int, h_0: int, c_0: int, W_ih: int, W_hh: int, b_ih: int, b_hh: int, lengths: int, reset: int, y: int, h_n: int, c_n: int, saved: int, c: int, packed: int, packed_size: int) -> None:
     """
-    Backward of csrc/kernels.h; 0 stands for null; pack where W_hh has not been packed yet. Releases the GIL.
+    Forward of csrc/kernels.h, each part on a thread of its own; 0 stands for null. Releases the GIL.
+    """
+
+def backward(isa: int, cell: int, dtype: int, parts: int, T: int, B: int, I: int, H: int, x: int, h_0: int, c_0: int, W_ih: int, W_hh: int, lengths: int, reset: int, y: int, saved: int, c: int, dy: int, dx: int, dh: int, dc: int, dW_ih: int, dW_hh: int, packed: int, packed_size: int) -> None:
+    """
+    Backward of csrc/kernels.h, each part on a thread of its own; 0 stands for null. Releases the GIL.
     """
 
 def scan_forward(isa: int, dtype: int, complex: bool, threads: int, T: int, B: int, H: int, a_step: int, a_row: int, a: int, b: int, h_0: int, lengths: int, reset: int, h: int, h_n: int) -> None:
