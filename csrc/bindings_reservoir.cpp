@@ -29,7 +29,7 @@ void reservoir_forward(size_t isa, int dtype, int threads, int64_t T, int64_t B,
             .y = at<Real>(y), .h_n = at<Real>(h_n), .states = at<Real>(states),
         };
         nb::gil_scoped_release released;
-        elman::share(B, threads, [&](int64_t begin, int64_t end) { kernel(r, begin, end); });
+        elman::share(B, threads, [&](int64_t, int64_t begin, int64_t end) { kernel(r, begin, end); });
     };
     dtype == float32 ? run(table.reservoir_f32) : run(table.reservoir_f64);
 }

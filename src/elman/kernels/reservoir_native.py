@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from . import reservoir_reference as reference
-from .native import DTYPES, WHY_NOT, address, chosen_isa, isa_index, threads_for
-from .reservoir_weights import LINE, ReservoirWeights, dense, describe, pack
+from elman import compiled
 
-if WHY_NOT is None:
-    import elman.kernels._native as _native
+from . import reservoir_reference as reference
+from .buffers import empty
+from .native import DTYPES, address, threads_for
+from .reservoir_weights import LINE, ReservoirWeights, dense, describe, pack
 
 Maybe = Tensor | None
 
@@ -49,8 +49,8 @@ def check(x: Tensor, h_0: Maybe, feedback: Maybe, lengths: Maybe, reset: Maybe, 
 
 def obstacle(x: Tensor, *others: Tensor) -> str | None:
     """Why the native reservoir can't run on these tensors, or None if it can."""
-    if WHY_NOT:
-        return WHY_NOT
+    if compiled.WHY_NOT:
+        return compiled.WHY_NOT
     tensors = (x, *others)
     if any(t.device.type != "cpu" for t in tensors):
         return "the native kernels work on the CPU only"
@@ -64,7 +64,7 @@ def obstacle(x: Tensor, *others: Tensor) -> str | None:
         return "the batch is empty"
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         return "a gradient is needed, and the native reservoir has none"
-    chosen_isa()  # a wrong ELMAN_ISA raises here
+    compiled.chosen_isa()  # a wrong ELMAN_ISA raises here
     return None
 
 
@@ -97,14 +97,14 @@ def _run(
 ) -> tuple[Tensor, Tensor]:
     T, B, I = x.shape
     lanes = LINE // x.element_size()
-    y, h_n = x.new_empty(T, B, N), x.new_empty(B, N)
+    y, h_n = empty(x, T, B, N), x.new_empty(B, N)
     states = x.new_empty(B, 2, (-(-N // lanes) + 1) * lanes)
     lengths = None if lengths is None else lengths.to("cpu", torch.int64)
     arrays = [None if t is None else t.contiguous() for t in (x, h_0, feedback, lengths, reset)]
     # Threads share the sequences of a batch: one sequence alone would need both to wait for each other at each step.
     threads = threads_for(T * B * (GATHER * packed[1].numel() + N * I)) if B > 1 else 1
-    how: list[Any] = [isa_index(None), DTYPES.index(x.dtype), threads, T, B, I, N, leak]
-    _native.reservoir_forward(*how, *map(address, (*arrays, *packed, y, h_n, states)))
+    how: list[Any] = [compiled.isa_index(None), DTYPES.index(x.dtype), threads, T, B, I, N, leak]
+    compiled._native.reservoir_forward(*how, *map(address, (*arrays, *packed, y, h_n, states)))
     return y, h_n
 
 
