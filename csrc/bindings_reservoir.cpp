@@ -15,12 +15,14 @@ void reservoir_forward(size_t isa, int dtype, int threads, int64_t T, int64_t B,
                                "memory; found dtype=" + text(dtype) + ", T=" + text(T) + ", B=" + text(B) + ", I=" + text(I) +
                                ", N=" + text(N)).c_str());
     check_lengths(at<const int64_t>(lengths), T, B);
-    need({{"x", x}, {"starts", starts}, {"values", values}, {"columns", columns}, {"units", units}, {"places", places},
-          {"W_in", W_in}, {"b", b}, {"y", y}, {"h_n", h_n}, {"states", states}});
+    need({{"x", x}, {"starts", starts}, {"units", units}, {"places", places}, {"W_in", W_in}, {"b", b}, {"y", y},
+          {"h_n", h_n}, {"states", states}});
+    const int64_t chunks = (N - 1) / (dtype == float32 ? elman::Reservoir<float>::lanes : elman::Reservoir<double>::lanes) + 1;
+    if (at<const int64_t>(starts)[chunks] > 0) need({{"values", values}, {"columns", columns}});  // W may be all zeros
     const elman::Table& table = chosen(isa);
     const auto run = [&]<class Real>(elman::ReservoirKernel<Real> kernel) {
         const elman::Reservoir<Real> r{
-            .T = T, .B = B, .I = I, .N = N, .chunks = (N - 1) / elman::Reservoir<Real>::lanes + 1,
+            .T = T, .B = B, .I = I, .N = N, .chunks = chunks,
             .x = at<const Real>(x), .h_0 = at<const Real>(h_0), .feedback = at<const Real>(feedback),
             .lengths = at<const int64_t>(lengths), .reset = at<const uint8_t>(reset), .leak = Real(leak),
             .starts = at<const int64_t>(starts), .values = at<const Real>(values), .columns = at<const int32_t>(columns),

@@ -16,6 +16,7 @@ from elman.kernels import ReservoirWeights, native, native_status, reservoir_nat
 from elman.kernels.reservoir_weights import LINE, pack
 
 NATIVE = native_status()
+sparse_layouts = pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta:UserWarning")
 needs_native = pytest.mark.skipif(not NATIVE.built, reason=NATIVE.why_not or "")
 DTYPES = [torch.float32, torch.float64]
 FORWARD = {torch.float32: 5e-6, torch.float64: 1e-12}
@@ -114,6 +115,7 @@ def test_random_calls(data):
 
 
 @needs_native
+@sparse_layouts
 def test_arguments_of_any_layout_are_read_right():
     weights, (x, h, options) = matrices(17, 3), signals(9, 4, 3, 17)
     expected = run(x, h, weights, **options)
@@ -373,6 +375,7 @@ def test_weights_that_do_not_fit_are_refused(W_in, W, b, message):
 
 
 @needs_native
+@sparse_layouts
 @pytest.mark.parametrize("layout", [torch.strided, torch.sparse_coo, torch.sparse_csr])
 def test_weights_are_copied(layout):
     W_in, W, b = matrices(6, 2)
@@ -386,6 +389,7 @@ def test_weights_are_copied(layout):
     assert_close(reservoir_native.reservoir(x, h, weights, leak=LEAK), before, rtol=0, atol=0)
 
 
+@sparse_layouts
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("density", [0, 0.1, 1])
 @pytest.mark.parametrize("N", [1, 16, 17, 90])
@@ -411,7 +415,8 @@ def test_law_packing_keeps_every_number(dtype, density, N):
 
 @needs_native
 @pytest.mark.parametrize(
-    "wrong", [{"dtype": 2}, {"T": 0}, {"B": -1}, {"N": 2**31}, {"I": 2**40}, {"T": 2**60}, {"y": 0}, {"x": 0}, {"isa": 9}]
+    "wrong",
+    [{"dtype": 2}, {"T": 0}, {"B": -1}, {"N": 2**31}, {"I": 2**40}, {"T": 2**60}, {"y": 0}, {"x": 0}, {"isa": 9}],
 )
 def test_the_bindings_refuse_numbers_that_can_not_be(wrong):
     memory = torch.zeros(4096)
