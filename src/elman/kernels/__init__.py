@@ -154,7 +154,7 @@ def reservoir(
 def reservoir_step(
     x: Tensor, h: Tensor, weights: ReservoirWeights, *, leak: float, feedback: Tensor | None = None
 ) -> Tensor:
-    """One step of the reservoir: `x (B, I)`, `h (B, N)` and `feedback (B, N)` (None: zeros) give the next `h (B, N)`."""
+    """One step of it: `x (B, I)`, `h (B, N)` and `feedback (B, N)` (None: zeros) give the next `h (B, N)`."""
     return reservoir(x[None], h, weights, leak=leak, feedback=None if feedback is None else feedback[None])[1]
 
 

@@ -2,8 +2,8 @@ r"""The leaky reservoir as obvious PyTorch: what `reservoir_native.py` is held t
 
 .. math:: h_t = (1 - \alpha) h_{t-1} + \alpha \tanh(W_{in} x_t + W h_{t-1} + b + f_t)
 
-with the leak :math:`\alpha` and, where the output feeds back, :math:`f_t = W_{fb} y_{t-1}` (Jaeger 2001, "The echo state
-approach to analysing and training recurrent neural networks"; the leak as in Lukosevicius 2012, "A practical guide to
+with the leak :math:`\alpha` and, where the output feeds back, :math:`f_t = W_{fb} y_{t-1}` (Jaeger 2001, "The echo
+state approach to analysing and training recurrent neural networks"; the leak as in Lukosevicius 2012, "A practical guide to
 applying echo state networks", equations 2 and 3). Dimensions: `T` time, `B` batch, `I` input, `N` units; `W_in (N, I)`,
 `W (N, N)`, `b (N)` or None.
 """
@@ -42,7 +42,7 @@ def reservoir(
     lengths: Tensor | None = None,
     reset: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """`reservoir_step` over `x (T, B, I)`: h of every step `(T, B, N)`, zero past a sequence's length, and the last one.
+    """`reservoir_step` over `x (T, B, I)`: h of every step `(T, B, N)`, zero past a sequence's end, and the last one.
 
     `h_0 (B, N)` is the state before the first step (None: zeros); `feedback (T, B, N)`; `lengths (B)` are whole numbers
     from 0 to T (None: all T); `reset (T, B)` is true where the state is zero before that step (None: nowhere).

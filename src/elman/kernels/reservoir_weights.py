@@ -29,7 +29,8 @@ class ReservoirWeights:
             )
         if any(t.dtype != W.dtype or t.device != W.device or t.layout != torch.strided for t in given):
             raise ValueError(
-                f"reservoir: expected W_in and b dense, and of W's dtype and device; found {describe(W=W, W_in=W_in, b=b)}"
+                "reservoir: expected W_in and b dense, and of W's dtype and device; "
+                f"found {describe(W=W, W_in=W_in, b=b)}"
             )
         if W.layout == torch.strided:
             self.rows, self.columns = W.detach().nonzero(as_tuple=True)
