@@ -37,7 +37,6 @@ struct Sparse {
     using Vector = typename S::Vector;
     static constexpr int64_t lanes = Reservoir<Real>::lanes;
     static constexpr int V = int(lanes) / S::width;  // vectors in a chunk
-    static constexpr int64_t ahead = 32 * lanes;      // numbers of W to fetch in advance
 
     // to[k] = from[index[k]]; from null: zeros.
     static void permute(Real* to, const Real* from, const int32_t* index, int64_t n) {
@@ -59,13 +58,9 @@ struct Sparse {
                 for (int v = 0; v < V; ++v) sum[v] += x[i] * S::load(w + v * S::width);
             const int32_t* column = r.columns + r.starts[chunk] * lanes;
             const Real *value = r.values + r.starts[chunk] * lanes, *end = r.values + r.starts[chunk + 1] * lanes;
-            for (; value < end; value += lanes, column += lanes) {
-                // Gathers fill the queues of the core: without this they leave no room for what comes next from far away.
-                __builtin_prefetch(value + ahead);
-                __builtin_prefetch(column + ahead);
+            for (; value < end; value += lanes, column += lanes)
                 for (int v = 0; v < V; ++v)
                     sum[v] += S::load(value + v * S::width) * gather(before, column + v * S::width);
-            }
             for (int v = 0; v < V; ++v) {
                 const Vector h = S::load(before + first + v * S::width);
                 S::store(after + first + v * S::width, (Real(1) - r.leak) * h + r.leak * S::tanh(sum[v]));

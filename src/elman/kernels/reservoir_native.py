@@ -1,8 +1,8 @@
 """The native reservoir, also as the torch.library op `elman::reservoir`; `reservoir_reference.py` is its twin.
 
 It has no derivatives, as only a readout is trained. Where one is asked for all the same, backward or forward, the op
-runs the reference, which has them all. The zeros that a sparse W leaves out are no factors here: NaN and infinity spread
-along the numbers of W only, while in the reference, whose W is dense, they reach every unit.
+runs the reference, which has them all. The zeros that a sparse W leaves out are no factors here: NaN and
+infinity spread along the numbers of W only, while in the reference, whose W is dense, they reach every unit.
 """
 
 from typing import Any

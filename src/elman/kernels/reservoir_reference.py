@@ -3,9 +3,9 @@ r"""The leaky reservoir as obvious PyTorch: what `reservoir_native.py` is held t
 .. math:: h_t = (1 - \alpha) h_{t-1} + \alpha \tanh(W_{in} x_t + W h_{t-1} + b + f_t)
 
 with the leak :math:`\alpha` and, where the output feeds back, :math:`f_t = W_{fb} y_{t-1}` (Jaeger 2001, "The echo
-state approach to analysing and training recurrent neural networks"; the leak as in Lukosevicius 2012, "A practical guide to
-applying echo state networks", equations 2 and 3). Dimensions: `T` time, `B` batch, `I` input, `N` units; `W_in (N, I)`,
-`W (N, N)`, `b (N)` or None.
+state approach to analysing and training recurrent neural networks"; the leak as in Lukosevicius 2012, "A practical
+guide to applying echo state networks", equations 2 and 3). Dimensions: `T` time, `B` batch, `I` input, `N` units;
+`W_in (N, I)`, `W (N, N)`, `b (N)` or None.
 """
 
 import torch
