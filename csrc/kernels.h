@@ -140,6 +140,37 @@ struct ScanKernels {
     void (*backward)(const ScanBackward<Real>&, int64_t begin, int64_t end);
 };
 
+// The leaky reservoir h_t = (1 - leak) h_{t-1} + leak tanh(W_in x_t + W h_{t-1} + b + feedback_t), W being sparse.
+//
+// Units are sorted by how many numbers their rows of W have, the longest first, and lie in `chunks` of `lanes` (a line of
+// the cache): number j of all rows of a chunk side by side. A unit's number in that order is its place. A row that is
+// shorter than the first of its chunk, and a row past the last unit, is filled up with zeros in the column of the place
+// chunks * lanes, where the state is always zero: no other state can reach it, were it NaN.
+template <class Real>
+struct Reservoir {
+    static constexpr int64_t lanes = 64 / sizeof(Real);
+    int64_t T, B, I, N, chunks;  // each at least 1; chunks * lanes is N or the next multiple of lanes
+    const Real* x;               // (T, B, I)    in
+    const Real* h_0;             // (B, N)       in; null: zeros
+    const Real* feedback;        // (T, B, N)    in; null: zeros
+    const int64_t* lengths;      // (B)          in; null: all T
+    const uint8_t* reset;        // (T, B)       in; null: nowhere
+    Real leak;
+    const int64_t* starts;       // (chunks + 1) in: where each chunk's part of W begins, counted in vectors of lanes
+    const Real* values;          // (starts[chunks], lanes)  in
+    const int32_t* columns;      // (starts[chunks], lanes)  in: places, from 0 to chunks * lanes
+    const int32_t* units;        // (chunks, lanes)  in: which unit has that place; any, from 0 to N - 1, past the last
+    const int32_t* places;       // (N)          in: each unit's place
+    const Real* W_in;            // (chunks, I, lanes)  in
+    const Real* b;               // (chunks, lanes)  in
+    Real* y;                     // (T, B, N)    out: h_t, and zero where t >= lengths[b]
+    Real* h_n;                   // (B, N)       out: h after each sequence's last step; h_0 where there is none
+    Real* states;                // (B, 2, (chunks + 1) * lanes)  scratch
+};
+
+template <class Real>
+using ReservoirKernel = void (*)(const Reservoir<Real>&, int64_t begin, int64_t end);
+
 // The kernels of one instruction set.
 struct Table {
     const char* name;
@@ -147,6 +178,8 @@ struct Table {
     const Kernels<double>* f64[cells];
     const ScanKernels<float>* scan_f32[2];  // of real numbers, of complex ones
     const ScanKernels<double>* scan_f64[2];
+    ReservoirKernel<float> reservoir_f32;
+    ReservoirKernel<double> reservoir_f64;
 };
 
 // The tables that were compiled, plainest instruction set first; null where index is too large.

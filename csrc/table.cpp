@@ -7,6 +7,8 @@ extern const Kernels<float> rnn_tanh_f32, rnn_relu_f32, lstm_f32, gru_f32;
 extern const Kernels<double> rnn_tanh_f64, rnn_relu_f64, lstm_f64, gru_f64;
 extern const ScanKernels<float> scan_f32, scan_c64;
 extern const ScanKernels<double> scan_f64, scan_c128;
+void reservoir(const Reservoir<float>&, int64_t begin, int64_t end);
+void reservoir(const Reservoir<double>&, int64_t begin, int64_t end);
 
 #define ELMAN_NAME_OF(isa) #isa
 #define ELMAN_NAME(isa) ELMAN_NAME_OF(isa)
@@ -18,6 +20,8 @@ const Table table = {
     .f64 = {&rnn_tanh_f64, &rnn_relu_f64, &lstm_f64, &gru_f64},
     .scan_f32 = {&scan_f32, &scan_c64},
     .scan_f64 = {&scan_f64, &scan_c128},
+    .reservoir_f32 = reservoir,
+    .reservoir_f64 = reservoir,
 };
 
 }  // namespace elman::ELMAN_ISA

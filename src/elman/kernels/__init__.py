@@ -25,20 +25,24 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from . import fused, ops, reference, scan_native, scan_reference
+from . import fused, ops, reference, reservoir_native, reservoir_reference, scan_native, scan_reference
 from .checks import check_shapes
 from .native import NativeStatus, native_status
 from .reference import gru_step, lstm_step, rnn_step
+from .reservoir_weights import ReservoirWeights
 from .scan_reference import scan_step
 
 __all__ = [
     "NativeStatus",
+    "ReservoirWeights",
     "explain",
     "gru",
     "gru_step",
     "lstm",
     "lstm_step",
     "native_status",
+    "reservoir",
+    "reservoir_step",
     "rnn",
     "rnn_step",
     "scan",
@@ -48,7 +52,7 @@ __all__ = [
 HC = tuple[Tensor, Tensor]
 
 IMPLEMENTATIONS = {"native": ops, "torch": fused, "reference": reference}
-OWN = {"scan": {"native": scan_native, "reference": scan_reference}}  # torch has no such functions
+OWN = {"scan": scan_native, "reservoir": reservoir_native}  # what torch has no implementation of
 PHRASES = {"native": "the native kernels", "torch": "torch's own implementation", "reference": "the reference"}
 
 
@@ -117,17 +121,58 @@ def scan(
     """
     scan_native.check(a, b, h_0, lengths, reset)
     name, _ = _choose("scan", a, (b, h_0), (), lengths)
-    return OWN["scan"][name].scan(a, b, h_0, lengths=lengths, reset=reset)
+    scan = scan_native.scan if name == "native" else scan_reference.scan
+    return scan(a, b, h_0, lengths=lengths, reset=reset)
 
 
-def explain(cell: str, x: Tensor, state: Any = None, *weights: Tensor | None, lengths: Tensor | None = None) -> str:
+def reservoir(
+    x: Tensor,
+    state: Tensor | None,
+    weights: ReservoirWeights,
+    *,
+    leak: float,
+    feedback: Tensor | None = None,
+    lengths: Tensor | None = None,
+    reset: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The leaky reservoir over a sequence; shapes and equation in `reservoir_reference.py`.
+
+    >>> import torch
+    >>> weights = ReservoirWeights(torch.ones(3, 1), torch.eye(3).to_sparse())
+    >>> y, h = reservoir(torch.ones(5, 2, 1), None, weights, leak=0.5)
+    >>> y.shape, h.shape
+    (torch.Size([5, 2, 3]), torch.Size([2, 3]))
+    """
+    reservoir_native.check(x, state, feedback, lengths, reset, leak, weights.W_in)
+    name, _ = _choose("reservoir", x, (state, feedback), weights.tensors, lengths)
+    options: dict[str, Any] = {"leak": leak, "feedback": feedback, "lengths": lengths, "reset": reset}
+    if name == "native":
+        return reservoir_native.reservoir(x, state, weights, **options)
+    return reservoir_reference.reservoir(x, state, weights.W_in, weights.W, weights.b, **options)
+
+
+def reservoir_step(
+    x: Tensor, h: Tensor, weights: ReservoirWeights, *, leak: float, feedback: Tensor | None = None
+) -> Tensor:
+    """One step of it: `x (B, I)`, `h (B, N)` and `feedback (B, N)` (None: zeros) give the next `h (B, N)`."""
+    return reservoir(x[None], h, weights, leak=leak, feedback=None if feedback is None else feedback[None])[1]
+
+
+def explain(
+    cell: str,
+    x: Tensor,
+    state: Any = None,
+    *weights: Tensor | ReservoirWeights | None,
+    lengths: Tensor | None = None,
+) -> str:
     """Says in one sentence which implementation `cell` would run for these arguments, and why.
 
     `cell` is the name of one of the functions above, the arguments are that function's. Raises as the function would
     where a forced choice can't run.
     """
     states = (state,) if state is None or isinstance(state, Tensor) else tuple(state)
-    name, reason = _choose(cell, x, states, weights, lengths)
+    given = [t for w in weights for t in (w.tensors if isinstance(w, ReservoirWeights) else (w,))]
+    name, reason = _choose(cell, x, states, tuple(given), lengths)
     return f"{cell} runs on {PHRASES[name]}: {reason}."
 
 
@@ -166,7 +211,7 @@ def _choose(
         obstacle = transformed
         if name == "native":
             obstacle = obstacle or (
-                OWN[cell]["native"].obstacle(*tensors)
+                OWN[cell].obstacle(*tensors)
                 if cell in OWN
                 else ops.obstacle(tensors, projected=len(weights) > 4 and weights[4] is not None)
             )
