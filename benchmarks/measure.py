@@ -1,0 +1,138 @@
+"""What every benchmark shares: statistics, the machine's facts, the table and the command line.
+
+A speed-up is the median of the ratios within each turn of the workers (`workers.py`), with their middle half as spread,
+so that a machine that is slow for a while is slow for all.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from floors import Verdict, summary
+from workers import Disagreement, Peers
+
+Row = dict[str, Any]
+Case = tuple[Any, ...]
+
+
+def median(times: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    return {name: statistics.median(seconds) for name, seconds in times.items()}
+
+
+def speed_up(times: Mapping[str, Sequence[float]], over: str, ours: str = "elman") -> list[float]:
+    """The first quarter, the median and the third quarter of how many times faster than `over` we were."""
+    return statistics.quantiles([b / a for a, b in zip(times[ours], times[over], strict=True)], n=4)
+
+
+def fastest(times: Mapping[str, Sequence[float]], among: Sequence[str]) -> str:
+    """The one with the smallest median, of those that were measured."""
+    medians = median(times)
+    return min((name for name in among if name in medians), key=medians.__getitem__)
+
+
+def verdicts(row: Row) -> list[Verdict]:
+    return [Verdict(**given) for given in row.get("floors", [])]
+
+
+def floors_said(row: Row) -> str:
+    return "; ".join(f"{v.what} {v}" for v in verdicts(row))
+
+
+def said(ratios: Sequence[float]) -> str:
+    """A speed-up with its spread.
+
+    >>> said([1.91, 2.0, 2.14]), said([19.1, 20.0, 21.4])
+    ('**2.00** (1.91 to 2.14)', '**20.0** (19.1 to 21.4)')
+    """
+    low, middle, high = (f"{r:.1f}" if ratios[1] >= 10 else f"{r:.2f}" for r in ratios)
+    return f"**{middle}** ({low} to {high})"
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g}" if seconds < 1 else f"{seconds * 1e3:.0f}"
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.machine()
+    flags = next((line.split() for line in lines if line.startswith(("flags", "Features"))), [])
+    widest = next((f" with {name}" for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "")
+    return f"{name}{widest}, {os.cpu_count()} cores"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A table: its cases, how one of them becomes a row, and how a row is written."""
+
+    columns: Sequence[str]
+    cases: Sequence[Case]
+    quick_cases: Sequence[Case]
+    measure: Callable[[Peers, Case], Row]
+    cells: Callable[[Row], Sequence[str]]
+    threads: int = 2
+
+    def table(self, rows: Sequence[Row]) -> list[str]:
+        """The rows in Markdown."""
+        lines = [self.columns, ["---"] * len(self.columns)]
+        return ["| " + " | ".join(line) + " |" for line in (*lines, *map(self._line, rows))]
+
+    def _line(self, row: Row) -> Sequence[str]:
+        if "refused" in row:
+            return [row["name"], f"refused: {row['refused']}", *[""] * (len(self.columns) - 2)]
+        return [row["name"], *self.cells(row)]
+
+    def main(self, doc: str) -> None:
+        parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("--json", type=Path, help="write what was measured to this file too")
+        parser.add_argument("--threads", type=int, default=self.threads)
+        parser.add_argument("--quick", action="store_true", help="tiny cases, few runs: does it still work?")
+        parser.add_argument("--only", default="", help="only rows whose name begins so, such as lstm or 'gru 32, 100'")
+        options = parser.parse_args()
+        use_cores(options.threads)
+
+        rows: list[Row] = []
+        with Peers(options.threads, options.quick) as peers:
+            for case in self.quick_cases if options.quick else self.cases:
+                row: Row = {"name": name_of(case)}
+                if not row["name"].startswith(options.only):
+                    continue
+                try:
+                    row |= self.measure(peers, case)
+                except Disagreement as error:
+                    row["refused"] = str(error)
+                rows.append(row)
+                print(*self.table(rows)[-1 if len(rows) > 1 else 0 :], sep="\n", flush=True)
+            facts = {"processor": processor(), "threads": options.threads, "python": platform.python_version()}
+            facts |= dict(sorted(peers.about.items()))
+        print("\n" + "; ".join(f"{k} {v}" for k, v in facts.items()) + "\n")
+        print(*summary([(row["name"], v) for row in rows for v in verdicts(row)]), sep="\n")
+        if options.json:
+            options.json.write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n")
+        if any("refused" in row for row in rows):
+            sys.exit(1)
+
+
+def name_of(case: Case) -> str:
+    """The words of a case, then its sizes.
+
+    >>> name_of(("lstm", 32, 100, 50, 50))
+    'lstm 32, 100, 50, 50'
+    """
+    words = [part for part in case if isinstance(part, str)]
+    return " ".join([*words, ", ".join(f"{part:g}" for part in case if not isinstance(part, str))])
+
+
+def use_cores(threads: int) -> None:
+    """Gives this process and its workers as many cores as threads, for libraries that take all they see."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
