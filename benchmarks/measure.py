@@ -10,25 +10,30 @@ import os
 import platform
 import statistics
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from floors import Verdict, summary
-from workers import Disagreement, Peers
+from workers import Disagreement, How, Peers
 
 Row = dict[str, Any]
 Case = tuple[Any, ...]
+
+BUSY = 0.1  # of all processors; where other programs take more, a comparison says little
 
 
 def median(times: Mapping[str, Sequence[float]]) -> dict[str, float]:
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
-def speed_up(times: Mapping[str, Sequence[float]], over: str, ours: str = "elman") -> list[float]:
+def speed_up(times: Mapping[str, Sequence[float]], over: str) -> list[float]:
     """The first quarter, the median and the third quarter of how many times faster than `over` we were."""
-    return statistics.quantiles([b / a for a, b in zip(times[ours], times[over], strict=True)], n=4)
+    return statistics.quantiles(
+        [b / a for a, b in zip(times["elman"], times[over], strict=True)], n=4, method="inclusive"
+    )
 
 
 def fastest(times: Mapping[str, Sequence[float]], among: Sequence[str]) -> str:
@@ -60,14 +65,14 @@ def milliseconds(seconds: float) -> str:
 
 
 def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.machine()
-    flags = next((line.split() for line in lines if line.startswith(("flags", "Features"))), [])
-    widest = next((f" with {name}" for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "")
-    return f"{name}{widest}, {os.cpu_count()} cores"
+    """Its name, its widest vectors and how many cores this machine has of it."""
+    about: dict[str, str] = {}
+    if Path("/proc/cpuinfo").exists():
+        lines = (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())
+        about = {key.strip(): value.strip() for key, _, value in lines}
+    flags = about.get("flags", "").split()
+    vectors = next((f" with {name}" for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "")
+    return f"{about.get('model name', platform.machine())}{vectors}, {os.cpu_count()} cores"
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,18 @@ class Benchmark:
         lines = [self.columns, ["---"] * len(self.columns)]
         return ["| " + " | ".join(line) + " |" for line in (*lines, *map(self._line, rows))]
 
+    def _row(self, peers: Peers, case: Case) -> Row:
+        row: Row = {"name": name_of(case)}
+        before = time.perf_counter(), *peers.processor_seconds()
+        try:
+            row |= self.measure(peers, case)
+        except Disagreement as error:
+            row["refused"] = str(error)
+        after = time.perf_counter(), *peers.processor_seconds()
+        took, worked, ours = (b - a for a, b in zip(before, after, strict=True))
+        row["others"] = max(0.0, worked - ours) / took / (os.cpu_count() or 1)
+        return row
+
     def _line(self, row: Row) -> Sequence[str]:
         if "refused" in row:
             return [row["name"], f"refused: {row['refused']}", *[""] * (len(self.columns) - 2)]
@@ -97,25 +114,26 @@ class Benchmark:
         parser.add_argument("--threads", type=int, default=self.threads)
         parser.add_argument("--quick", action="store_true", help="tiny cases, few runs: does it still work?")
         parser.add_argument("--only", default="", help="only rows whose name begins so, such as lstm or 'gru 32, 100'")
+        parser.add_argument("--seconds", type=float, default=10, help="about how long to measure each row")
+        parser.add_argument("--passive", action="store_true", help="OpenMP's threads sleep while they wait")
         options = parser.parse_args()
         use_cores(options.threads)
 
         rows: list[Row] = []
-        with Peers(options.threads, options.quick) as peers:
+        with Peers(How(options.threads, options.quick, options.passive, options.seconds)) as peers:
             for case in self.quick_cases if options.quick else self.cases:
-                row: Row = {"name": name_of(case)}
-                if not row["name"].startswith(options.only):
+                if not name_of(case).startswith(options.only):
                     continue
-                try:
-                    row |= self.measure(peers, case)
-                except Disagreement as error:
-                    row["refused"] = str(error)
-                rows.append(row)
+                rows.append(self._row(peers, case))
                 print(*self.table(rows)[-1 if len(rows) > 1 else 0 :], sep="\n", flush=True)
             facts = {"processor": processor(), "threads": options.threads, "python": platform.python_version()}
+            facts |= {"waiting": "passive" if options.passive else "as OpenMP's default"}
             facts |= dict(sorted(peers.about.items()))
         print("\n" + "; ".join(f"{k} {v}" for k, v in facts.items()) + "\n")
         print(*summary([(row["name"], v) for row in rows for v in verdicts(row)]), sep="\n")
+        others = statistics.median(row["others"] for row in rows) if rows else 0.0
+        if others > BUSY:
+            print(f"\nOther programs took {others:.0%} of the processors: these figures say little. Measure again.")
         if options.json:
             options.json.write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n")
         if any("refused" in row for row in rows):

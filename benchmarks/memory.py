@@ -15,17 +15,17 @@ import floors
 from floors import verdict
 from layers import GATES, QUICK_SHAPES, SHAPES
 from measure import Benchmark, Case, Row, floors_said
-from workers import Peers, environment
+from workers import Peers
 
 PROGRAM = Path(__file__).parent / "peers" / "peak.py"
 
 
 def measure(peers: Peers, case: Case) -> Row:
     grown: dict[str, list[int]] = {"elman": [], "torch": []}
-    for _ in range(1 if peers.quick else 3):
+    for _ in range(1 if peers.how.quick else 3):
         for library, found in grown.items():
             command = [sys.executable, PROGRAM, library, *map(str, case)]
-            done = subprocess.run(command, env=environment(peers.threads), check=True, capture_output=True, text=True)
+            done = subprocess.run(command, env=peers.how.environment(), check=True, capture_output=True, text=True)
             found.append(int(done.stdout))
     median = {library: statistics.median(found) for library, found in grown.items()}
     # Below a page or two the ratio says nothing.
@@ -41,7 +41,7 @@ def cells(row: Row) -> list[str]:
 BENCHMARK = Benchmark(
     columns=("B, T, I, H", "elman, MB", "torch, MB", "of torch's", "floors"),
     cases=[(cell, *shape) for shape in SHAPES for cell in GATES],
-    quick_cases=[(cell, *shape) for shape in QUICK_SHAPES for cell in ("rnn", "lstm")],
+    quick_cases=[(cell, *shape) for cell, shape in zip(("rnn", "lstm"), QUICK_SHAPES, strict=True)],
     measure=measure,
     cells=cells,
 )

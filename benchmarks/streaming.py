@@ -20,7 +20,7 @@ I, STEPS = 16, 1000
 
 def measure(peers: Peers, case: Case) -> Row:
     cell, H = case
-    x = np.random.default_rng(0).standard_normal((20 if peers.quick else STEPS, I), dtype=np.float32)
+    x = np.random.default_rng(0).standard_normal((20 if peers.how.quick else STEPS, I), dtype=np.float32)
     times = peers.compare(["elman", *PEERS], "stream", {"x": x, **weights(cell, I, H)}, cell=cell)
     times = {name: [s / len(x) for s in seconds] for name, seconds in times.items()}
     faster = fastest(times, ["onnxruntime", "numpy"])

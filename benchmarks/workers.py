@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,13 @@ TUNED = {  # glibc's malloc told to keep its memory
     "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
     "MALLOC_TOP_PAD_": str(1 << 26),
 }
-UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", *TUNED)  # numpy chooses its own kernels
+UNSET = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "OMP_WAIT_POLICY",
+    "GOMP_SPINCOUNT",
+    *TUNED,
+)  # numpy chooses its own kernels
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # name: the program in peers/, whose Python runs it, and its environment variables
 WORKERS: dict[str, tuple[str, str, dict[str, str]]] = {
@@ -46,22 +53,34 @@ def python_of(name: str) -> Path:
     return interpreter(environment) if environment else Path(sys.executable)
 
 
-def environment(threads: int, more: Mapping[str, str] = {}) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in UNSET}
-    return kept | dict.fromkeys(THREADS, str(threads)) | dict(more)
+@dataclass(frozen=True)
+class How:
+    """What all workers of a run have in common."""
+
+    threads: int = 2
+    quick: bool = False
+    passive: bool = False
+    """Whether threads of OpenMP sleep at once when they wait, instead of spinning for a while."""
+    seconds: float = 10.0
+    """About how long one comparison may take."""
+
+    def environment(self, more: Mapping[str, str] = {}) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name not in UNSET}
+        policy = {"OMP_WAIT_POLICY": "passive"} if self.passive else {}
+        return kept | dict.fromkeys(THREADS, str(self.threads)) | policy | dict(more)
 
 
 class Worker:
     """A process that holds one library and sleeps between orders; see peers/worker.py."""
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str, how: How) -> None:
         program, _, variables = WORKERS[name]
         self.name = name
         self._process = subprocess.Popen(
             [python_of(name), Path(__file__).parent / "peers" / f"{program}.py"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment(threads, variables),
+            env=how.environment(variables),
             text=True,
         )
         self.about = self._answer()
@@ -76,6 +95,11 @@ class Worker:
     def run(self, task: str, fill: float) -> float:
         """The median seconds of one run, of as many as fill `fill` seconds."""
         return self._ask({"run": task, "fill": fill})["seconds"]
+
+    def processor_seconds(self) -> float:
+        """How long all its threads have run, in all."""
+        with open(f"/proc/{self._process.pid}/stat") as stat:
+            return sum(map(int, stat.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
         assert self._process.stdin and self._process.stdout
@@ -101,8 +125,8 @@ class Worker:
 class Peers:
     """The workers of one benchmark, begun when first asked for, and the runs that each makes ready."""
 
-    def __init__(self, threads: int, quick: bool) -> None:
-        self.threads, self.quick = threads, quick
+    def __init__(self, how: How) -> None:
+        self.how = how
         self._workers: dict[str, Worker] = {}
         self._folder = tempfile.TemporaryDirectory()
 
@@ -117,6 +141,13 @@ class Peers:
     @property
     def about(self) -> dict[str, str]:
         return {k: v for worker in self._workers.values() for k, v in worker.about.items()}
+
+    def processor_seconds(self) -> tuple[float, float]:
+        """How long all processors have worked for anybody, since they began, and how long of it for this benchmark."""
+        with open("/proc/stat") as stat:
+            user, nice, system, _idle, _waiting, *interrupts = map(int, stat.readline().split()[1:9])
+        ours = sum(os.times()[:4]) + sum(worker.processor_seconds() for worker in self._workers.values())
+        return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK"), ours
 
     def compare(
         self, names: Sequence[str], task: str, numbers: Mapping[str, np.ndarray], **job: Any
@@ -133,17 +164,17 @@ class Peers:
             peer, _, other_task = name.partition(": ")
             if python_of(peer).exists():
                 runs[name] = self._worker(peer), other_task or task
-                found = runs[name][0].prepare(runs[name][1], path, **job)
+                found = runs[name][0].prepare(runs[name][1], path, quick=self.how.quick, **job)
                 if not other_task:
                     results[name] = found
         truth = list(results)[1]
         for name, found in results.items():
             check_agreement(f"{name} and {truth}", found, results[truth])
-        return interleave(runs, self.quick)
+        return interleave(runs, self.how)
 
     def _worker(self, name: str) -> Worker:
         if name not in self._workers:
-            self._workers[name] = Worker(name, self.threads)
+            self._workers[name] = Worker(name, self.how)
         return self._workers[name]
 
 
@@ -156,9 +187,9 @@ def check_agreement(who: str, found: Sequence[np.ndarray], expected: Sequence[np
             raise Disagreement(f"{who} differ by {error:.1e} in result {k}")
 
 
-def interleave(runs: Mapping[str, tuple[Worker, str]], quick: bool) -> dict[str, list[float]]:
+def interleave(runs: Mapping[str, tuple[Worker, str]], how: How) -> dict[str, list[float]]:
     """Seconds of every run in each turn. The first turn is left out: it tells how many there is time for."""
-    fill = 0.001 if quick else 0.02
+    fill = 0.001 if how.quick else 0.02
     times: dict[str, list[float]] = {name: [] for name in runs}
     start, left = time.perf_counter(), -1
     while left:
@@ -166,7 +197,7 @@ def interleave(runs: Mapping[str, tuple[Worker, str]], quick: bool) -> dict[str,
             time.sleep(0.003)  # until the threads of the one before have stopped looking for work
             times[name].append(worker.run(task, fill))
         if left < 0:
-            left = 3 if quick else min(21, max(7, int(10 / (time.perf_counter() - start)))) + 1
+            left = 3 if how.quick else min(21, max(5, int(how.seconds / (time.perf_counter() - start)))) + 1
             times = {name: [] for name in runs}
         left -= 1
     return times

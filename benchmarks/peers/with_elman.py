@@ -27,7 +27,8 @@ def stream(numbers: Numbers, job: dict[str, str]) -> Run:
 def reservoir(numbers: Numbers, job: dict[str, float]) -> Run:
     x, W_in, values, b = tensors(numbers, "x", "W_in", "values", "b")
     places = torch.stack(tensors(numbers, "rows", "columns"))
-    weights = kernels.ReservoirWeights(W_in, torch.sparse_coo_tensor(places, values, (len(b), len(b))), b)
+    W = torch.sparse_coo_tensor(places, values, (len(b), len(b)), check_invariants=True)
+    weights = kernels.ReservoirWeights(W_in, W, b)
 
     def run() -> list[torch.Tensor]:
         return [kernels.reservoir(x[:, None], None, weights, leak=job["leak"])[0][:, 0]]
