@@ -19,7 +19,7 @@ FASTEST_PEER: Pair = (1.0, 1.0)
 SHARE_OF_SGEMM: Pair = (0.65, 0.85)  # from 32 sequences and 128 units on
 STREAM_OVER_TORCH: dict[int, Pair] = {64: (20.0, 40.0), 128: (10.0, 18.0)}
 STREAM_OVER_THE_FASTER: dict[int, Pair] = {64: (3.0, 6.0), 256: (2.0, 3.0)}
-SCAN: Pair = (8.0, 15.0)
+SCAN: Pair = (8.0, 15.0)  # a training step
 RESERVOIR: Pair = (2.0, 3.0)  # from 1,000 units on
 MEMORY: Pair = (1.0, 1.0)  # torch's peak over ours
 

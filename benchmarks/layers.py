@@ -23,7 +23,7 @@ SHAPES = [
     (32, 100, 50, 50), (32, 100, 64, 128), (64, 128, 128, 256), (1, 1000, 16, 64), (128, 50, 28, 128),
     (64, 200, 512, 512), (256, 365, 27, 64), (512, 64, 8, 32), (16, 2000, 40, 96),
 ]  # fmt: skip
-QUICK_SHAPES = [(3, 9, 4, 5), (1, 30, 4, 8)]
+QUICK_LAYERS = [("rnn", 3, 9, 4, 5), ("gru", 1, 30, 4, 8), ("lstm", 1, 30, 4, 8)]
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 PEERS = {"train": ["torch", "torch tuned", "jax"], "forward": ["torch", "torch tuned", "jax", "onnxruntime"]}
 SGEMM = "torch: sgemm"
@@ -84,17 +84,13 @@ def cells(row: Row) -> list[str]:
     ]
 
 
-def cases(shapes: list[tuple[int, int, int, int]]) -> list[Case]:
-    return [(what, cell, *shape) for shape in shapes for cell in GATES for what in PEERS]
-
-
 BENCHMARK = Benchmark(
     columns=(
         "B, T, I, H", "elman, ms", "torch", "torch tuned", "JAX", "ONNX Runtime", "faster than torch",
         "than the fastest peer", "sgemm", "floors",
     ),
-    cases=cases(SHAPES),
-    quick_cases=cases(QUICK_SHAPES),
+    cases=[(what, cell, *shape) for shape in SHAPES for cell in GATES for what in PEERS],
+    quick_cases=[(what, *layer) for layer in QUICK_LAYERS for what in PEERS],
     measure=measure,
     cells=cells,
 )  # fmt: skip

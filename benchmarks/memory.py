@@ -13,7 +13,7 @@ from pathlib import Path
 
 import floors
 from floors import verdict
-from layers import GATES, QUICK_SHAPES, SHAPES
+from layers import GATES, QUICK_LAYERS, SHAPES
 from measure import Benchmark, Case, Row, floors_said
 from workers import Peers
 
@@ -41,7 +41,7 @@ def cells(row: Row) -> list[str]:
 BENCHMARK = Benchmark(
     columns=("B, T, I, H", "elman, MB", "torch, MB", "of torch's", "floors"),
     cases=[(cell, *shape) for shape in SHAPES for cell in GATES],
-    quick_cases=[(cell, *shape) for cell, shape in zip(("rnn", "lstm"), QUICK_SHAPES, strict=True)],
+    quick_cases=QUICK_LAYERS[-1:],
     measure=measure,
     cells=cells,
 )

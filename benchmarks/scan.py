@@ -35,7 +35,7 @@ def measure(peers: Peers, case: Case) -> Row:
         "seconds": median(times),
         "speed_up": {"torch": ratios},
         "bandwidth": share if what == "forward" else None,
-        "floors": [verdict("torch", ratios[1], floors.SCAN)],
+        "floors": [verdict("loop", ratios[1], floors.SCAN)] if what == "train" else [],
     }
 
 
