@@ -59,9 +59,11 @@ def by_size(table: dict[int, Pair], size: int) -> Pair | None:
     return next((pair for largest, pair in sorted(table.items()) if size <= largest), None)
 
 
-def summary(verdicts: Sequence[tuple[str, Verdict]]) -> list[str]:
-    """How many floors and goals are reached, and the floors that are not."""
+def summary(verdicts: Sequence[tuple[str, Verdict]]) -> str:
+    """How many floors and goals are reached, and the floors that are not, as Markdown."""
+    if not verdicts:
+        return "No floors here."
     missed = [(name, v) for name, v in verdicts if not v.held]
     goals = sum(v.reached for _, v in verdicts)
     lines = [f"{len(verdicts) - len(missed)} of {len(verdicts)} floors held, {goals} goals."]
-    return lines + [f"- missed: {name}, {v.what}: {v.value:.3g} of {v.floor:g}" for name, v in missed]
+    return "\n".join(lines + [f"- missed: {name}, {v.what}: {v.value:.3g} of {v.floor:g}" for name, v in missed])

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -120,24 +121,31 @@ class Benchmark:
         use_cores(options.threads)
 
         rows: list[Row] = []
+        facts: dict[str, Any] = {"processor": processor(), "threads": options.threads}
+        facts |= {"waiting": "passive" if options.passive else "as OpenMP's default"}
+        facts |= {"python": platform.python_version(), "elman": version("elman"), "torch": version("torch")}
         with Peers(How(options.threads, options.quick, options.passive, options.seconds)) as peers:
             for case in self.quick_cases if options.quick else self.cases:
                 if not name_of(case).startswith(options.only):
                     continue
                 rows.append(self._row(peers, case))
                 print(*self.table(rows)[-1 if len(rows) > 1 else 0 :], sep="\n", flush=True)
-            facts = {"processor": processor(), "threads": options.threads, "python": platform.python_version()}
-            facts |= {"waiting": "passive" if options.passive else "as OpenMP's default"}
-            facts |= dict(sorted(peers.about.items()))
-        print("\n" + "; ".join(f"{k} {v}" for k, v in facts.items()) + "\n")
-        print(*summary([(row["name"], v) for row in rows for v in verdicts(row)]), sep="\n")
-        others = statistics.median(row["others"] for row in rows) if rows else 0.0
-        if others > BUSY:
-            print(f"\nOther programs took {others:.0%} of the processors: these figures say little. Measure again.")
-        if options.json:
-            options.json.write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n")
+                facts |= dict(sorted(peers.about.items()))
+                if options.json:  # after each row, as a long run may be stopped
+                    options.json.write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n")
+        print("", *notes(facts, rows), sep="\n\n")
         if any("refused" in row for row in rows):
             sys.exit(1)
+
+
+def notes(facts: dict[str, Any], rows: Sequence[Row]) -> list[str]:
+    """What stands under a table, as paragraphs: the floors, what was measured on, and how much else ran there."""
+    floors = summary([(row["name"], v) for row in rows for v in verdicts(row)])
+    measured = "Measured on: " + "; ".join(f"{name} {value}" for name, value in facts.items()) + "."
+    others = statistics.median(row["others"] for row in rows) if rows else 0.0
+    if others <= BUSY:
+        return [floors, measured]
+    return [floors, measured, f"**Other programs took {others:.0%} of the processors: these figures say little.**"]
 
 
 def name_of(case: Case) -> str:

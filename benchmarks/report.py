@@ -19,8 +19,7 @@ import reservoir
 import scan
 import streaming
 from elman.files import write_text
-from floors import summary
-from measure import BUSY, Benchmark, verdicts
+from measure import Benchmark, notes
 
 DOCS = Path(__file__).parents[1] / "docs"
 BENCHMARKS: dict[str, Benchmark] = {
@@ -30,16 +29,6 @@ BENCHMARKS: dict[str, Benchmark] = {
     "reservoir": reservoir.BENCHMARK,
     "memory": memory.BENCHMARK,
 }
-
-
-def block(benchmark: Benchmark, found: dict[str, Any]) -> str:
-    """The table, the floors, and on what it was measured."""
-    rows = found["rows"]
-    facts = "; ".join(f"{name} {value}" for name, value in found["facts"].items())
-    busiest = max((row["others"] for row in rows), default=0.0)
-    busy = f" **Other programs took up to {busiest:.0%} of the processors.**" if busiest > BUSY else ""
-    floors = summary([(row["name"], v) for row in rows for v in verdicts(row)])
-    return "\n".join([*benchmark.table(rows), "", *floors, "", f"Measured on: {facts}.{busy}"])
 
 
 def main() -> None:
@@ -55,7 +44,9 @@ def main() -> None:
         path = options.results / f"{name}.json"
         if path.exists():
             results[name] = json.loads(path.read_text())
-            text = f"<!-- {name} -->\n{block(benchmark, results[name])}\n<!-- /{name} -->"
+            facts, rows = results[name]["facts"], results[name]["rows"]
+            text = "\n\n".join(["\n".join(benchmark.table(rows)), *notes(facts, rows)])
+            text = f"<!-- {name} -->\n{text}\n<!-- /{name} -->"
             page = re.sub(f"<!-- {name} -->.*<!-- /{name} -->", lambda _, text=text: text, page, flags=re.DOTALL)
     write_text(options.page, page)
     if {"layers", "streaming"} <= results.keys():

@@ -143,7 +143,12 @@ class Peers:
         return {k: v for worker in self._workers.values() for k, v in worker.about.items()}
 
     def processor_seconds(self) -> tuple[float, float]:
-        """How long all processors have worked for anybody, since they began, and how long of it for this benchmark."""
+        """How long all processors have worked for anybody, since they began, and how long of it for this benchmark.
+
+        Zeros where the system does not tell.
+        """
+        if not Path("/proc/stat").exists():
+            return 0.0, 0.0
         with open("/proc/stat") as stat:
             user, nice, system, _idle, _waiting, *interrupts = map(int, stat.readline().split()[1:9])
         ours = sum(os.times()[:4]) + sum(worker.processor_seconds() for worker in self._workers.values())

@@ -43,6 +43,10 @@ def test_each_benchmark_has_a_quick_run():
     assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(ROWS) | PARTS
 
 
+def test_their_docstrings_are_true():
+    run("-m", "doctest", *BENCHMARKS.glob("*.py"))
+
+
 @pytest.mark.skipif(bool(compiled.WHY_NOT), reason="the kernels were not built")
 @pytest.mark.parametrize("name", sorted(ROWS))
 def test_benchmark_runs(name, results):
@@ -53,7 +57,6 @@ def test_benchmark_runs(name, results):
     assert {row["name"] for row in found["rows"]} == ROWS[name]
     assert not any("refused" in row for row in found["rows"])
     assert all(f"| {row} |" in said for row in ROWS[name])
-    assert "floors held" in said
     assert found["facts"]["processor"] in said
 
 
