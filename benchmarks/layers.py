@@ -47,7 +47,7 @@ def measure(peers: Peers, case: Case) -> Row:
     operations = (3 if what == "train" else 1) * 2 * GATES[cell] * T * B * H * (I + H)
     share = statistics.median(operations / (2 * 1024**3) * b / a for a, b in zip(times["elman"], sgemm, strict=True))
     speed_ups = {peer: speed_up(times, peer) for peer in times if peer != "elman"}
-    best = fastest(times, PEERS[what])
+    best = fastest(speed_ups, PEERS[what])
     over = {peer: ratios[1] for peer, ratios in speed_ups.items()}
     return {
         "seconds": median(times),

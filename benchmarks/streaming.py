@@ -23,8 +23,8 @@ def measure(peers: Peers, case: Case) -> Row:
     x = np.random.default_rng(0).standard_normal((20 if peers.how.quick else STEPS, I), dtype=np.float32)
     times = peers.compare(["elman", *PEERS], "stream", {"x": x, **weights(cell, I, H)}, cell=cell)
     times = {name: [s / len(x) for s in seconds] for name, seconds in times.items()}
-    faster = fastest(times, ["onnxruntime", "numpy"])
     over = {peer: speed_up(times, peer) for peer in times if peer != "elman"}
+    faster = fastest(over, ["onnxruntime", "numpy"])
     pairs = {
         "torch": floors.by_size(floors.STREAM_OVER_TORCH, H),
         faster: floors.by_size(floors.STREAM_OVER_THE_FASTER, H),
