@@ -1,6 +1,6 @@
-"""Print by how many bytes the memory of a process grows at its peak, over three training steps.
+"""Print by how many bytes the memory of this process grew at its peak, over three training steps.
 
-    python benchmarks/peers/peak.py TIMES elman|torch rnn|gru|lstm B T I H
+    python benchmarks/peers/peak.py elman|torch rnn|gru|lstm B T I H
 
 What stands before the first step does not count: the library, its threads, the weights, the input and dL/dy.
 """
@@ -43,22 +43,10 @@ def step(layers: object, cell: str, B: int, T: int, I: int, H: int, runs: int) -
     return peak() - before
 
 
-def measure(library: str, cell: str, *sizes: int) -> int:
+if __name__ == "__main__":
+    library, cell, *sizes = sys.argv[1:]
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     layers = importlib.import_module("elman" if library == "elman" else "torch.nn")
     step(layers, cell, 2, 3, 4, 5, runs=2)  # loads whatever is loaded late
     torch.randn(256, 256) @ torch.randn(256, 256)  # and wakes the threads
-    return step(layers, cell, *sizes, runs=3)
-
-
-if __name__ == "__main__":
-    times, library, cell, *sizes = sys.argv[1:]
-    for _ in range(
-        int(times)
-    ):  # each in a process of its own, which begins where torch has been loaded and nothing run
-        child = os.fork()
-        if not child:
-            print(measure(library, cell, *map(int, sizes)), flush=True)
-            os._exit(0)
-        if os.waitpid(child, 0)[1]:
-            sys.exit(1)
+    print(step(layers, cell, *map(int, sizes), runs=3))
