@@ -2,7 +2,25 @@
 
 from .cells import GRUCell, LSTMCell, RNNCell
 from .classic import GRU, LSTM, RNN
+from .linear_cells import RGLRU, MinGRU, MinLSTM
+from .lru import LRU
 from .recurrent import Recurrent
+from .slstm import SLSTM
 from .trace import LayerTrace, Trace
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "LayerTrace", "RNNCell", "Recurrent", "Trace"]
+__all__ = [
+    "GRU",
+    "LRU",
+    "LSTM",
+    "RGLRU",
+    "RNN",
+    "SLSTM",
+    "GRUCell",
+    "LSTMCell",
+    "LayerTrace",
+    "MinGRU",
+    "MinLSTM",
+    "RNNCell",
+    "Recurrent",
+    "Trace",
+]

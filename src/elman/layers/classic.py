@@ -114,9 +114,6 @@ class Classic(Recurrent):
                 nn.init.zeros_(weights["bias_ih"])
                 nn.init.zeros_(weights["bias_hh"])
 
-    def _all_weights(self) -> list[Weights]:
-        return [self._weights(layer, d) for layer in range(self.num_layers) for d in range(self._directions)]
-
     def _settings(self) -> dict[str, object]:
         return super()._settings() | {
             "proj_size": 0, "layer_norm": False, "recurrent_dropout": 0.0, "weight_dropout": 0.0, "zoneout": 0.0,

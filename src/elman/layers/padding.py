@@ -83,3 +83,18 @@ def repack(y: Tensor, lengths: Tensor, like: PackedSequence) -> PackedSequence:
         lengths = lengths[like.sorted_indices.cpu()]
     data = pack_padded_sequence(y, lengths).data
     return PackedSequence(data, like.batch_sizes, like.sorted_indices, like.unsorted_indices)
+
+
+def valid_steps(T: int, lengths: Tensor, device: torch.device) -> Tensor:
+    """`(T, B, 1)`: which steps lie within their sequence."""
+    return torch.arange(T, device=device)[:, None, None] < lengths.to(device)[:, None]
+
+
+def without_padding(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """`x (T, B, ...)`, zero past each length, so that a NaN there can't reach a gradient as 0 * NaN.
+
+    >>> without_padding(torch.tensor([[[1.0], [2.0]], [[3.0], [torch.nan]]]), torch.tensor([2, 1])).squeeze(2)
+    tensor([[1., 2.],
+            [3., 0.]])
+    """
+    return x if lengths is None else x.masked_fill(~valid_steps(x.shape[0], lengths, x.device), 0)

@@ -273,6 +273,9 @@ class Recurrent(nn.Module):
         kinds = self._shapes(1)
         return {kind: getattr(self, _parameter_name(kind, layer, direction)) for kind in kinds}
 
+    def _all_weights(self) -> list[Weights]:
+        return [self._weights(layer, d) for layer in range(self.num_layers) for d in range(self._directions)]
+
     def _check_input(self, x: Tensor) -> None:
         name = type(self).__name__
         layout = "(B, T, I)" if self.batch_first else "(T, B, I)"
