@@ -10,6 +10,7 @@ from elman.errors import InputError, TrainingError
 
 if TYPE_CHECKING:
     from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
+    from elman.layers.accelerate import accelerate, restore
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
 
@@ -22,6 +23,8 @@ _ROOMS = {
     "RGLRU": "elman.layers",
     "LRU": "elman.layers",
     "SLSTM": "elman.layers",
+    "accelerate": "elman.layers.accelerate",
+    "restore": "elman.layers.accelerate",
     "Forecaster": "elman.tasks.forecast",
     "load": "elman.tasks.loading",
 }
@@ -38,7 +41,9 @@ __all__ = [
     "MinGRU",
     "MinLSTM",
     "TrainingError",
+    "accelerate",
     "load",
+    "restore",
 ]
 
 
