@@ -302,7 +302,7 @@ def test_lru_state_is_real_and_half_real_half_imaginary():
         (lambda: layers.LRU(3, 4, r_min=0.9, r_max=0.9), "0 <= r_min < r_max <= 1, found r_min=0.9 and r_max=0.9"),
         (lambda: layers.LRU(3, 4, max_phase=0.0), "max_phase above 0, found 0.0"),
         (lambda: layers.SLSTM(3, 4, num_heads=3), "num_heads to divide hidden_size=4, found 3"),
-        (lambda: layers.SLSTM(3, 4)(torch.zeros(2, 1, 3), torch.zeros(1, 1, 4)), "the 4 tensors (h, c, n, m), found 1"),
+        (lambda: layers.SLSTM(3, 4)(torch.zeros(2, 1, 3), torch.zeros(1, 1, 4)), "as 4 tensors (h, c, n, m), found 1"),
         (lambda: layers.LRU(3, 4)(torch.zeros(2, 1, 3), torch.zeros(1, 1, 4)), "state's h of shape (1, 1, 8)"),
     ],
 )

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from elman import kernels
 
 from . import init
-from .recurrent import Parts, Recurrent, Weights, check_probability
+from .checks import check_probability
+from .recurrent import Parts, Recurrent, Weights
 
 KERNEL_NAMES = {"weight_ih": "W_ih", "weight_hh": "W_hh", "bias_ih": "b_ih", "bias_hh": "b_hh", "weight_hr": "W_hr"}
 """What the kernels call torch's parameters; those of the options have one name in both."""

@@ -46,7 +46,7 @@ def mingru(
     z, n = torch.sigmoid(z_bar), G[nonlinearity](n_bar)
     a, b = 1 - z, z * n
     note(trace, b, lengths, bars={"z": z_bar, "n": n_bar}, gates={"z": z, "n": n})
-    return scan(a, b, h_0, lengths=lengths, reset=reset)
+    return kernels.scan(a, b, h_0, lengths=lengths, reset=reset)
 
 
 def minlstm(
@@ -74,7 +74,7 @@ def minlstm(
     i, g = torch.sigmoid(logsigmoid(i_bar) - logsigmoid(f_bar)), G[nonlinearity](g_bar)
     f, b = 1 - i, i * g
     note(trace, b, lengths, bars={"i": i_bar, "f": f_bar, "g": g_bar}, gates={"i": i, "f": f, "g": g})
-    return scan(f, b, h_0, lengths=lengths, reset=reset)
+    return kernels.scan(f, b, h_0, lengths=lengths, reset=reset)
 
 
 def rglru(
@@ -106,7 +106,7 @@ def rglru(
     # 1 - a^2 without cancellation; the root's slope must stay finite where r is so small that a is 1.
     b = torch.sqrt(-torch.expm1(2 * log_a).clamp(max=-torch.finfo(a.dtype).tiny)) * (i * u)
     note(trace, b, lengths, bars={"r": r_bar, "i": i_bar, "u": u}, gates={"r": r, "i": i, "u": u})
-    return scan(a, b, h_0, lengths=lengths, reset=reset)
+    return kernels.scan(a, b, h_0, lengths=lengths, reset=reset)
 
 
 C = 8.0
@@ -114,16 +114,7 @@ C = 8.0
 
 
 def _sums(x: Tensor, W: Tensor, b: Maybe, lengths: Maybe) -> Tensor:
-    return linear(without_padding(x, lengths), W, b).to(W.dtype)  # autocast makes the product short, the rest is not
-
-
-def scan(a: Tensor, b: Tensor, h_0: Maybe, *, lengths: Maybe, reset: Maybe) -> tuple[Tensor, Tensor]:
-    """`kernels.scan`, also where autocast is active: a state is added up in full precision."""
-    h_0 = None if h_0 is None else h_0.to(b.dtype)
-    if not torch.is_autocast_enabled(b.device.type):
-        return kernels.scan(a, b, h_0, lengths=lengths, reset=reset)
-    with torch.autocast(b.device.type, enabled=False):
-        return kernels.scan(a, b, h_0, lengths=lengths, reset=reset)
+    return linear(without_padding(x, lengths), W, b)
 
 
 def _positive(v: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ It stores its own arguments before it calls `super().__init__`, which creates th
 
 import math
 import warnings
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,9 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman import kernels
 
+from .checks import check_input, check_probability, check_state
 from .padding import Lengths, check_lengths, check_reset, repack, reverse_reset, reverse_time, unpack
+from .restarts import cut
 from .trace import Trace
 
 State = Tensor | tuple[Tensor, ...]
@@ -129,6 +131,9 @@ class Recurrent(nn.Module):
     ) -> tuple[Tensor | PackedSequence, State] | tuple[Tensor | PackedSequence, State, Trace]:
         """The sequence: `(y, state)`, or `(y, state, trace)` with `trace=True`.
 
+        y is `(T, B, D * R)` in the layout of x, and the state is that after each sequence's last step (in the backward
+        direction, after its first). While autocast is active on the CPU, it all runs in the weights' own precision.
+
         Args:
             x: `(T, B, I)`, with batch_first `(B, T, I)`, unbatched `(T, I)`, or a `PackedSequence`.
             state: before the first step, each part `(L * D, B, size)`, unbatched `(L * D, size)`; None: the learned
@@ -137,7 +142,8 @@ class Recurrent(nn.Module):
                 length, and what stands in the padding never changes a result.
             reset: bool in the layout of x, `(T, B)`, with batch_first `(B, T)`, unbatched `(T)`: true at the steps
                 that begin something new. No state passes from the step before into such a step, nor, in the backward
-                direction, from it into the step before. The state restarts from zeros, also where one is learned.
+                direction, from it into the step before. The state restarts from the learned one where there is one (the
+                stretches then run as a larger batch, which can't be compiled), else from zeros.
             trace: whether to record what happens inside; see `Trace`.
 
         Raises ValueError or TypeError, saying what was expected and found, where these do not fit.
@@ -199,6 +205,11 @@ class Recurrent(nn.Module):
         }  # fmt: skip
 
     @property
+    def _dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return next(self.parameters()).dtype
+
+    @property
     def _directions(self) -> int:
         return 2 if self.bidirectional else 1
 
@@ -219,10 +230,11 @@ class Recurrent(nn.Module):
                         f"{argument}=. Pad it (torch.nn.utils.rnn.pad_packed_sequence) to give {argument}="
                     )
             padded, packed_lengths = unpack(x)
-            y, after = self._run(padded, self._parts(padded, state, batched=True), packed_lengths, None, trace)
+            check_input(padded, self.input_size, False, self._dtype, name)
+            y, after = self._compute(padded, self._parts(padded, state, batched=True), packed_lengths, None, trace)
             return repack(y, packed_lengths, x), self._as_given(after)
 
-        self._check_input(x)
+        check_input(x, self.input_size, self.batch_first, self._dtype, name)
         batched = x.dim() == 3
         if not batched and lengths is not None:
             raise ValueError(f"{name}: lengths= needs a batch, found one sequence {tuple(x.shape)}; cut it instead")
@@ -235,88 +247,84 @@ class Recurrent(nn.Module):
             x, reset = x.transpose(0, 1), None if reset is None else reset.transpose(0, 1)
         parts = self._parts(x, state, batched)
         checked = None if lengths is None else check_lengths(lengths, x.shape[0], x.shape[1], name)
-        y, after = self._run(x, parts, checked, reset, trace)
+        y, after = self._compute(x, parts, checked, reset, trace)
         if not batched:
             return y.squeeze(1), self._as_given([part.squeeze(1) for part in after])
         return (y.transpose(0, 1) if self.batch_first else y), self._as_given(after)
+
+    def _compute(
+        self, x: Tensor, parts: list[Tensor] | None, lengths: Tensor | None, reset: Tensor | None, trace: Trace | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """`_run`, or `_run_apart` where that is needed, in the weights' precision."""
+        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            # What a recurrence rounds adds up over the steps, and bfloat16 would not even be faster.
+            with torch.autocast("cpu", enabled=False):
+                parts = None if parts is None else [p if p.is_complex() else p.to(self._dtype) for p in parts]
+                return self._compute(x.to(self._dtype), parts, lengths, reset, trace)
+        if parts is not None and reset is not None and self.learned_state:
+            return self._run_apart(x, parts, lengths, reset, trace)
+        return self._run(x, parts, lengths, reset, trace)
 
     def _run(
         self, x: Tensor, parts: list[Tensor] | None, lengths: Tensor | None, reset: Tensor | None, trace: Trace | None
     ) -> tuple[Tensor, list[Tensor]]:
         """All layers and directions over `x (T, B, I)`; each part of the state is `(L * D, B, size)`."""
         after: list[Parts] = []
-        backward_reset = reverse_reset(reset, lengths) if reset is not None and self.bidirectional else None
         for layer in range(self.num_layers):
             if layer > 0 and self.dropout > 0:
                 x = nn.functional.dropout(x, self.dropout, self.training)
             ys = []
             for direction in range(self._directions):
                 index = layer * self._directions + direction
+                backward = direction == 1
                 record = None if trace is None else kernels.Trace()
                 y, last = self._sequence(
-                    reverse_time(x, lengths) if direction else x,
+                    reverse_time(x, lengths) if backward else x,
                     None if parts is None else tuple(part[index] for part in parts),
                     self._weights(layer, direction),
                     lengths=lengths,
-                    reset=backward_reset if direction else reset,
+                    reset=reverse_reset(reset, lengths) if backward and reset is not None else reset,
                     trace=record,
                 )
                 if trace is not None and record is not None:
-                    trace.add(record, y, lengths, backward=direction == 1)
-                ys.append(reverse_time(y, lengths) if direction else y)
+                    trace.add(record, y, lengths, backward)
+                ys.append(reverse_time(y, lengths) if backward else y)
                 after.append(last)
             x = torch.cat(ys, dim=-1) if self.bidirectional else ys[0]
         return x, [torch.stack(part) for part in zip(*after, strict=True)]
 
+    def _run_apart(
+        self, x: Tensor, parts: list[Tensor], lengths: Tensor | None, reset: Tensor, trace: Trace | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The same where each restart is from the learned state, by stretches."""
+        stretches = cut(reset, lengths)
+        if trace is not None:
+            trace.order = stretches.together
+        backward = [index % self._directions == 1 for index in range(len(parts[0]))]
+        entered = [
+            torch.stack(list(map(stretches.enter, getattr(self, f"{letter}_0"), part, backward)))
+            for letter, part in zip(self.letters, parts, strict=True)
+        ]
+        y, after = self._run(stretches.apart(x), entered, stretches.lengths, None, trace)
+        return stretches.together(y), [torch.stack(list(map(stretches.leave, part, backward))) for part in after]
+
     def _weights(self, layer: int, direction: int) -> Weights:
         """The parameters of one layer and direction by kind."""
-        kinds = self._shapes(1)
-        return {kind: getattr(self, _parameter_name(kind, layer, direction)) for kind in kinds}
+        return {kind: getattr(self, _parameter_name(kind, layer, direction)) for kind in self._shapes(1)}
 
     def _all_weights(self) -> list[Weights]:
         return [self._weights(layer, d) for layer in range(self.num_layers) for d in range(self._directions)]
 
-    def _check_input(self, x: Tensor) -> None:
-        name = type(self).__name__
-        layout = "(B, T, I)" if self.batch_first else "(T, B, I)"
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name}: expected x as a tensor {layout} or a PackedSequence, found {type(x).__name__}")
-        if x.dim() not in (2, 3):
-            raise ValueError(f"{name}: expected x of shape {layout}, or (T, I) unbatched, found {tuple(x.shape)}")
-        if x.shape[-1] != self.input_size:
-            raise ValueError(
-                f"{name}: expected {self.input_size} input features in the last dimension of x, found {tuple(x.shape)}"
-            )
-        if x.shape[1 if x.dim() == 3 and self.batch_first else 0] == 0:
-            raise ValueError(f"{name}: expected at least one step in x, found {tuple(x.shape)}")
-
     def _parts(self, x: Tensor, state: State | None, batched: bool) -> list[Tensor] | None:
         """The state as its parts, each `(L * D, B, size)`, checked against the time-major x; None: zeros."""
-        name = type(self).__name__
-        expected = getattr(self, _parameter_name(next(iter(self._shapes(1))), 0, 0)).dtype
-        if x.dtype != expected and not torch.is_autocast_enabled(x.device.type):
-            raise ValueError(
-                f"{name}: expected x as {expected}, like the weights, found {x.dtype}; use x.to({expected})"
-            )
         if state is None:
             if not self.learned_state:
                 return None
             return [getattr(self, f"{letter}_0")[:, None].expand(-1, x.shape[1], -1) for letter in self.letters]
         given = (state,) if isinstance(state, Tensor) else tuple(state)
-        if len(given) != len(self.letters):
-            wanted = f"the {len(self.letters)} tensors ({', '.join(self.letters)})"
-            wanted = {1: f"one tensor {self.letters}", 2: f"the pair ({', '.join(self.letters)})"}.get(
-                len(self.letters), wanted
-            )
-            raise ValueError(f"{name}: expected the state as {wanted}, found {len(given)} tensor(s)")
         batch = (x.shape[1],) if batched else ()
-        for letter, size, part in zip(self.letters, self._sizes, given, strict=True):
-            shape = (self.num_layers * self._directions, *batch, size)
-            if part.shape != shape:
-                raise ValueError(
-                    f"{name}: expected the state's {letter} of shape {shape} (layers * directions, "
-                    f"{'batch, ' if batched else ''}size), found {tuple(part.shape)}"
-                )
+        shapes = [(self.num_layers * self._directions, *batch, size) for size in self._sizes]
+        check_state(given, self.letters, shapes, type(self).__name__)
         return [part if batched else part.unsqueeze(1) for part in given]
 
     def _as_given(self, parts: list[Tensor]) -> State:
@@ -325,9 +333,3 @@ class Recurrent(nn.Module):
 
 def _parameter_name(kind: str, layer: int, direction: int) -> str:
     return f"{kind}_l{layer}" + ("_reverse" if direction else "")
-
-
-def check_probability(value: Any, argument: str, owner: str) -> None:
-    """Raises a ValueError unless `value` is a number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ValueError(f"{owner}: expected {argument} as a probability from 0 to 1, found {value!r}")

@@ -68,7 +68,7 @@ def slstm(
     W_ih = W_ih.view(4, K, d, -1).transpose(0, 1).reshape(4 * H, -1)
     b_ih = None if b_ih is None else b_ih.view(4, K, d).transpose(0, 1).reshape(4 * H)
     W_hh = W_hh.view(4, K, d, d).permute(1, 3, 0, 2).reshape(K, d, 4 * d)
-    sums = linear(without_padding(x, lengths), W_ih, b_ih).to(W_ih.dtype).view(T, B, K, 4 * d).transpose(1, 2)
+    sums = linear(without_padding(x, lengths), W_ih, b_ih).view(T, B, K, 4 * d).transpose(1, 2)
     given = (x.new_zeros(B, H),) * 4 if state is None else state
     h, c, n, m_0 = (part.view(B, K, d).transpose(0, 1) for part in given)
     m = m_0.masked_fill(n == 0, -math.inf)
@@ -84,7 +84,7 @@ def slstm(
                 n.masked_fill(new, 0),
                 m.masked_fill(new, -math.inf),
             )
-        bars = torch.baddbmm(sums_t, h, W_hh).to(c.dtype)
+        bars = torch.baddbmm(sums_t, h, W_hh)
         before, (after, gates) = (h, c, n, m), slstm_step(bars, c, n, m)
         if trace is not None:
             seen.append((after[0], after[1], bars.chunk(4, dim=-1), gates))

@@ -1,5 +1,6 @@
 """What a stack of recurrent layers did, step by step, and how the gradient went back through it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -47,13 +48,15 @@ class Trace:
 
     def __init__(self) -> None:
         self.layers: list[LayerTrace] = []
+        self.order: Callable[[Tensor], Tensor] = lambda t: t
+        """From the steps and sequences that the layers ran over, `(T', S, ...)`, to those of x."""
         self._records: list[tuple[kernels.Trace, Tensor | None, bool]] = []
 
     def add(self, record: kernels.Trace, y: Tensor, lengths: Tensor | None, backward: bool) -> None:
         """Adds one layer and direction: what its kernel recorded and gave, in the time order in which it ran."""
 
         def ordered(t: Tensor) -> Tensor:
-            return reverse_time(t, lengths) if backward else t
+            return self.order(reverse_time(t, lengths) if backward else t)
 
         def all_ordered(group: dict[str, Tensor]) -> dict[str, Tensor]:
             return {letter: ordered(t) for letter, t in group.items()}
@@ -87,5 +90,5 @@ class Trace:
                 columns.append(layer.h.new_full(layer.h.shape[:1], torch.nan))
                 continue
             squares = record.squares[..., part]
-            columns.append((reverse_time(squares, lengths) if backward else squares).sum(1).sqrt())
+            columns.append(self.order(reverse_time(squares, lengths) if backward else squares).sum(1).sqrt())
         return torch.stack(columns, dim=1)
