@@ -123,15 +123,6 @@ inline void add_to(Real* to, typename Simd<Real>::Vector v, int64_t unit, int64_
     put(to, get(to, unit, n) + v, unit, n);
 }
 
-// The products of all variants, compiled once, in variants.cpp. `times` products, of rows that lie `stride` apart, begin
-// `step` apart; `to_step` apart what they give, or what they are added to where `more`. W (K, N) is packed by Columns.
-template <class Real>
-void multiply(bool more, const Real* from, int64_t stride, int64_t step, int64_t times, int64_t rows, const Real* packed, int64_t K,
-              int64_t N, Real* to, int64_t to_step, bool alone);
-// RowSums::add, all columns.
-template <class Real>
-void add_products(const Real* const* a, int64_t I, const Real* const* b, int64_t offset, int64_t J, int64_t n, Real* to, Real* scratch);
-
 template <class Real, class Cell>
 struct Variant {
     using S = Simd<Real>;
@@ -196,14 +187,13 @@ struct Variant {
         for (int64_t t = 0; t < a.T; ++t) {
             const int64_t since = t % ahead;
             if (since == 0)
-                multiply<Real>(false, a.x + (t * a.B + begin) * a.I, a.I, a.B * a.I, t + ahead < a.T ? ahead : a.T - t, n, a.packed, a.I,
-                         GH, from_x, n * GH, a.B == 1);
+                multiply<Real>(false, a.x + (t * a.B + begin) * a.I, a.I, a.B * a.I, t + ahead < a.T ? ahead : a.T - t, n, a.packed, a.I, GH, 0, Packed::panels(GH), from_x, n * GH, a.B == 1);
             const auto before = [&](int64_t b) -> const Real* {
                 if (fresh(a.reset, a.B, t, b)) return nullptr;
                 return t > 0 ? a.y + ((t - 1) * a.B + b) * R : a.h_0 ? a.h_0 + b * R : nullptr;
             };
             for (int64_t b = begin; b < end; ++b) masked(before(b), a.with.mask, b, R, h_in + (b - begin) * R);
-            multiply<Real>(false, h_in, R, 0, 1, n, a.packed + packed_h(a), R, GH, from_h, 0, a.B == 1);
+            multiply<Real>(false, h_in, R, 0, 1, n, a.packed + packed_h(a), R, GH, 0, Packed::panels(GH), from_h, 0, a.B == 1);
             for (int64_t b = begin; b < end; ++b) {
                 if (!active<Real>(a.lengths, t, b)) {
                     fill<Real>(out + (b - begin) * H, nullptr, {0, H});
@@ -213,7 +203,7 @@ struct Variant {
                 row(a, t, b, from_x + (since * n + b - begin) * GH, from_h + (b - begin) * GH, before(b), saved,
                     out + (b - begin) * H);
             }
-            if (a.with.W_hr) multiply<Real>(false, out, H, 0, 1, n, a.packed + packed_hr(a), H, R, projected, 0, a.B == 1);
+            if (a.with.W_hr) multiply<Real>(false, out, H, 0, 1, n, a.packed + packed_hr(a), H, R, 0, Packed::panels(R), projected, 0, a.B == 1);
             for (int64_t b = begin; b < end; ++b) {
                 const int64_t at = t * a.B + b;
                 Real* y = a.y + at * R;
@@ -324,8 +314,7 @@ struct Variant {
                 step_back(a, t, begin, end, own, since, row, to_h, dsmall);
             }
             if (a.dx)
-                multiply<Real>(false, own.grads, row, n * row, last - first, n, a.packed + packed_x(a), GH, a.I,
-                         a.dx + (first * a.B + begin) * a.I, a.B * a.I, false);
+                multiply<Real>(false, own.grads, row, n * row, last - first, n, a.packed + packed_x(a), GH, a.I, 0, Packed::panels(a.I), a.dx + (first * a.B + begin) * a.I, a.B * a.I, false);
             weight_gradients(a, first, last, begin, end, own, row, to_h, dW_ih, dW_hh, dW_hr);
         }
     }
@@ -358,7 +347,7 @@ struct Variant {
             });
             if (a.squares) a.squares[2 * at] = lanes_sum<Real>(squares);
         }
-        if (a.with.W_hr) multiply<Real>(false, own.dh + since * R, R, 0, 1, n, a.packed + packed_hr(a), R, H, own.dout, 0, a.B == 1);
+        if (a.with.W_hr) multiply<Real>(false, own.dh + since * R, R, 0, 1, n, a.packed + packed_hr(a), R, H, 0, Packed::panels(H), own.dout, 0, a.B == 1);
         for (int64_t b = begin; b < end; ++b) {
             const int64_t m = since + b - begin;
             Real* grads = own.grads + m * row;
@@ -385,11 +374,11 @@ struct Variant {
         Real* carry = a.dh + begin * R;
         const Real* reached = own.grads + since * row + to_h;
         if (a.with.mask) {
-            multiply<Real>(false, reached, row, 0, 1, n, a.packed, GH, R, own.dh_in, 0, a.B == 1);
+            multiply<Real>(false, reached, row, 0, 1, n, a.packed, GH, R, 0, Packed::panels(R), own.dh_in, 0, a.B == 1);
             const Real *mask = a.with.mask + begin * R, *dh_in = own.dh_in;
             vectors_of<Real>(n * R, [&](int64_t k) { add_to(carry, get(mask, k, n * R) * get(dh_in, k, n * R), k, n * R); });
         } else {
-            multiply<Real>(true, reached, row, 0, 1, n, a.packed, GH, R, carry, 0, a.B == 1);
+            multiply<Real>(true, reached, row, 0, 1, n, a.packed, GH, R, 0, Packed::panels(R), carry, 0, a.B == 1);
         }
         for (int64_t b = begin; b < end; ++b)
             if (fresh(a.reset, a.B, t, b) && active<Real>(a.lengths, t, b)) {
@@ -415,9 +404,9 @@ struct Variant {
         const Real *x[Sums::most], *h[Sums::most], *g[Sums::most], *out[Sums::most], *dh[Sums::most];
         int64_t n = 0, m = 0;
         const auto add = [&] {
-            add_products<Real>(x, a.I, g, 0, GH, n, dW_ih, own.scratch);
-            add_products<Real>(h, R, g, to_h, GH, n, dW_hh, own.scratch);
-            if (dW_hr) add_products<Real>(out, a.H, dh, 0, R, n, dW_hr, own.scratch);
+            add_products<Real>(x, a.I, g, 0, GH, 0, GH, n, dW_ih, own.scratch);
+            add_products<Real>(h, R, g, to_h, GH, 0, GH, n, dW_hh, own.scratch);
+            if (dW_hr) add_products<Real>(out, a.H, dh, 0, R, 0, R, n, dW_hr, own.scratch);
             n = 0;
         };
         for (int64_t t = first; t < last; ++t)
