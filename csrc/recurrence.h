@@ -329,13 +329,4 @@ inline void put(Real* p, typename Simd<Real>::Vector v, int64_t unit, int64_t H)
     S::store(p + unit, v, S::there(H - unit));
 }
 
-// Puts what backward will read. More than the cache holds goes past it, and leaves it to the weights.
-template <class Real>
-inline void keep(const Forward<Real>& a, Real* p, typename Simd<Real>::Vector v, int64_t unit) {
-    using S = Simd<Real>;
-    const bool past = a.T * a.B * a.H * int64_t(sizeof(Real)) > 1 << 20 && a.H % S::width == 0;
-    if (past && reinterpret_cast<uintptr_t>(p) % sizeof(v) == 0) S::store_past(p + unit, v);
-    else put(p, v, unit, a.H);
-}
-
 }  // namespace elman::ELMAN_ISA

@@ -49,18 +49,6 @@ struct Simd {
 
     static Vector load(const Real* p) { return *reinterpret_cast<const Unaligned*>(p); }
     static void store(Real* p, Vector v) { *reinterpret_cast<Unaligned*>(p) = v; }
-    // To a multiple of a vector's bytes, without a place in the cache.
-    static void store_past(Real* p, Vector v) {
-#if ELMAN_VECTOR_BYTES == 64
-        asm("vmovntps %1, %0" : "=m"(*memory(p)) : "v"(v));
-#elif ELMAN_VECTOR_BYTES == 32
-        asm("vmovntps %1, %0" : "=m"(*memory(p)) : "x"(v));
-#elif defined(__x86_64__)
-        asm("movntps %1, %0" : "=m"(*memory(p)) : "x"(v));
-#else
-        store(p, v);
-#endif
-    }
     static Vector all(Real a) { return a - Vector{}; }
     // The same, held in a register: else compilers load it from memory anew for each product.
     static Vector all_held(Real a) {
