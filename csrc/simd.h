@@ -114,9 +114,10 @@ struct Simd {
 
     // NaN goes through. Compilers need two instructions for it unless told of these.
     static Vector clamp(Vector v, Real limit) {
-#if ELMAN_VECTOR_BYTES == 64
-        if constexpr (sizeof(Real) == 4) asm("vminps %0, %1, %0\n\tvmaxps %0, %2, %0" : "+v"(v) : "v"(all(limit)), "v"(all(-limit)));
-        else asm("vminpd %0, %1, %0\n\tvmaxpd %0, %2, %0" : "+v"(v) : "v"(all(limit)), "v"(all(-limit)));
+#if ELMAN_VECTOR_BYTES >= 32
+        const Vector most = all(limit), least = all(-limit);
+        if constexpr (sizeof(Real) == 4) asm("vminps %0, %1, %0\n\tvmaxps %0, %2, %0" : "+&v"(v) : "v"(most), "v"(least));
+        else asm("vminpd %0, %1, %0\n\tvmaxpd %0, %2, %0" : "+&v"(v) : "v"(most), "v"(least));
         return v;
 #else
         v = all(limit) < v ? all(limit) : v;
@@ -173,7 +174,7 @@ struct Simd {
         Vector p[n], scale[n];
         for (int k = 0; k < n; ++k) v[k] = clamp(v[k], Bits<Real>::sigmoid_limit);
         power(v, Real(-log2_e), p, scale);
-        for (int k = 0; k < n; ++k) v[k] = reciprocal(scale[k] * p[k] + (scale[k] + Real(1)));
+        for (int k = 0; k < n; ++k) v[k] = reciprocal(scale[k] * (p[k] + Real(1)) + Real(1));
     }
 
     template <int n>
