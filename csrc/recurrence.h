@@ -285,7 +285,8 @@ struct Recurrence {
     static void input_gradients(const Backward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, Member member,
                                 const Real* grads) {
         const int64_t n = end - begin, row = blocks * a.H, panels = Packed::panels(a.I);
-        Packed::template multiply<false>([=](int64_t t) { return grads + t * n * row; }, row, last - first, n,
+        const int64_t times = n == a.B ? 1 : last - first;  // the rows of all steps fill tiles better, but must lie in order
+        Packed::template multiply<false>([=](int64_t t) { return grads + t * n * row; }, row, times, n * (last - first) / times,
                                          a.packed + Packed::numbers(h_gates * a.H, a.H), x_gates * a.H, a.I,
                                          member.first(panels), member.last(panels),
                                          [&](int64_t t) { return a.dx + ((first + t) * a.B + begin) * a.I; }, false);
