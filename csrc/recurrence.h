@@ -314,7 +314,17 @@ struct Recurrence {
         if (n) add();
     }
 
-    static constexpr Kernels<Real> kernels = {workspace, back_workspace, pack, forward, pack_back, backward};
+    static void add_up(const Backward<Real>& a, int64_t part, int64_t parts) {
+        const auto add = [&]<int gates>(const Real* sums, int64_t K, const int (&gate)[gates], Real* W, Real* b) {
+            for (int g = 0; g < gates; ++g)
+                Sums::total(sums + g * a.H, a.parts, K, gates * a.H, part * a.H / parts, (part + 1) * a.H / parts,
+                            W + gate[g] * a.H * K, b ? b + gate[g] * a.H : nullptr);
+        };
+        add(a.dW_ih, a.I, Cell::x_gate, a.of_W_ih, a.of_b_ih);
+        add(a.dW_hh, a.H, Cell::h_gate, a.of_W_hh, a.of_b_hh);
+    }
+
+    static constexpr Kernels<Real> kernels = {workspace, back_workspace, pack, forward, pack_back, backward, add_up};
 };
 
 // A vector of p's numbers from `unit` on, of which H - unit are there; zeros where p is null.
