@@ -195,6 +195,21 @@ struct RowSums {
                 for (int v = 0; v < vectors; ++v) S::store(to + (i + r) * J + v * S::width, sum[r][v], there(v));
         });
     }
+
+    // The sums of several parts, (parts, I + 1, J), added up and transposed: their columns from `first` to `last` become rows
+    // of W (J, I), and numbers of b (J), unless that is null.
+    static void total(const Real* sums, int64_t parts, int64_t I, int64_t J, int64_t first, int64_t last, Real* W, Real* b) {
+        constexpr int64_t line = 64 / sizeof(Real);  // what is read of a row at once
+        for (int64_t j = first; j < last; j += line) {
+            const int64_t there = last - j < line ? last - j : line;
+            for (int64_t i = 0; i < I + (b != nullptr); ++i) {
+                Real sum[line] = {};
+                for (int64_t part = 0; part < parts; ++part)
+                    for (int64_t k = 0; k < there; ++k) sum[k] += sums[(part * (I + 1) + i) * J + j + k];
+                for (int64_t k = 0; k < there; ++k) (i < I ? W[(j + k) * I + i] : b[j + k]) = sum[k];
+            }
+        }
+    }
 };
 
 // Columns::multiply and RowSums::add, compiled once for all cells, in gemm.cpp. Of `times` products the rows of `from` begin
