@@ -22,14 +22,12 @@ def ran(monkeypatch):
     """Names of the implementations that ran, as they did."""
     names = []
     for name, module in (("native", ops), ("torch", fused), ("reference", reference)):
-        for cell in CELLS:
-            if function := getattr(module, cell, None):
 
-                def spy(*args, name=name, function=function, **options):
-                    names.append(name)
-                    return function(*args, **options)
+        def spy(*args, name=name, run=module.run, **options):
+            names.append(name)
+            return run(*args, **options)
 
-                monkeypatch.setattr(module, cell, spy)
+        monkeypatch.setattr(module, "run", spy)
     return names
 
 
@@ -63,7 +61,8 @@ def test_the_reference_runs_the_rest(arguments, ran):
 def test_full_lengths_are_no_lengths(arguments, monkeypatch):
     seen = []
     for module in (ops, fused):
-        monkeypatch.setattr(module, "gru", lambda *args, lengths: seen.append(lengths))
+        run = module.run
+        monkeypatch.setattr(module, "run", lambda a, *rest, run=run: (seen.append(a.lengths), run(a, *rest))[1])
     made = arguments("gru", 5, 3, 2, 4)
     kernels.gru(*made, lengths=torch.tensor([5, 5, 5]))
     kernels.gru(*made, lengths=torch.tensor([5, 4, 5]))
@@ -181,5 +180,7 @@ def test_wrong_shapes_are_named_whatever_runs(arguments, monkeypatch):
     x, state, W_ih, *rest = arguments("lstm", 5, 3, 2, 4)
     for forced in ("torch", "reference"):
         monkeypatch.setenv("ELMAN_KERNEL", forced)
-        with pytest.raises(ValueError, match=r"lstm: these shapes do not fit together: x \(5, 3, 2\), W_ih \(16, 1\)"):
+        with pytest.raises(
+            ValueError, match=r"lstm: these shapes do not fit together: x \(5, 3, 2\), .*W_ih \(16, 1\)"
+        ):
             kernels.lstm(x, state, W_ih[:, :1], *rest)

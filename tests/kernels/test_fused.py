@@ -5,6 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from elman.kernels import fused, reference
+from elman.kernels.arguments import gru
 
 EXACT = {"rtol": 1e-11, "atol": 1e-11}  # float64; sums in another order over up to 63 steps and 500 units
 
@@ -47,8 +48,14 @@ def test_no_state_means_zeros(arguments, cell):
     )
 
 
-def test_it_says_what_it_can_not_do():
-    assert fused.obstacle(3, None) is None
-    assert fused.obstacle(3, torch.tensor([1, 2, 3])) is None
-    assert "length 0" in fused.obstacle(3, torch.tensor([1, 0, 3]))
-    assert "empty batch" in fused.obstacle(0, None)
+def test_it_says_what_it_can_not_do(arguments):
+    def obstacle(B, **options):
+        return fused.obstacle(gru(*arguments("gru", 4, B, 2, 3), **options))
+
+    assert obstacle(3) is None
+    assert obstacle(3, lengths=torch.tensor([1, 2, 3])) is None
+    assert "length 0" in obstacle(3, lengths=torch.tensor([1, 0, 3]))
+    assert "empty batch" in obstacle(0)
+    assert "no zoneout" in obstacle(3, zoneout_h=0.1)
+    assert "no recurrent dropout" in obstacle(3, mask=torch.ones(3, 3))
+    assert "can't reset" in obstacle(3, reset=torch.zeros(4, 3, dtype=torch.bool))

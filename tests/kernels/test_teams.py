@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from elman import compiled
-from elman.kernels import native, recurrence
+from elman.kernels import arguments, native, recurrence
+from elman.kernels.arguments import GATES, Arguments
 from elman.kernels.native import native_status
 
 STATUS = native_status()
@@ -21,17 +22,15 @@ def shares(monkeypatch):
 def run(cell, isa, T, B, I, H, masked, dtype=torch.float32):
     generator = torch.Generator().manual_seed(T * B + H)
     random = lambda *shape: torch.randn(*shape, generator=generator, dtype=dtype) / 3  # noqa: E731
-    G = recurrence.GATES[cell]
+    G = GATES[cell]
     x, h_0, c_0, dy = random(T, B, I), random(B, H), random(B, H) if cell == "lstm" else None, random(T, B, H)
     W_ih, W_hh, b_ih, b_hh = random(G * H, I), random(G * H, H) / H**0.5, random(G * H), random(G * H)
     lengths = torch.randint(0, T + 1, (B,), generator=generator) if masked else None
     reset = torch.rand(T, B, generator=generator) < 0.2 if masked else None
-    y, h_n, c_n, saved, c = recurrence.forward(
-        cell, x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, lengths, reset, keep=True, isa=isa
-    )
-    gradients = recurrence.backward(
-        cell, x, h_0, c_0, W_ih, W_hh, True, lengths, reset, y, saved, c, dy, h_n, c_n, need_dx=True, isa=isa
-    )
+    numbers = (x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, *[None] * 9)
+    a = Arguments(cell, 0.0, 0.0, *numbers, lengths, reset)
+    y, h_n, c_n, saved, c = recurrence.forward(a, keep=True, isa=isa)
+    gradients = recurrence.backward(a, y, saved, c, dy, h_n, c_n, need_dx=True, isa=isa)
     return y, h_n, c_n, *gradients
 
 
@@ -50,10 +49,14 @@ def test_a_team_gives_what_one_thread_gives(shares, cell, isa, masked, sizes):
 
 def test_large_weights_are_shared_and_small_ones_are_not(monkeypatch):
     monkeypatch.setattr(recurrence, "threads_for", lambda multiplications: 4)
-    share = recurrence._shares
-    x, large, small = torch.zeros(10, 64, 50), torch.zeros(4 * 512, 512), torch.zeros(4 * 64, 64)
-    assert share("lstm", x, large, back=False) == (1, 4)
-    assert share("lstm", x, large, back=True) == (4, 1)
-    assert share("lstm", x[:, :2], large, back=True) == (1, 4)
-    assert share("lstm", x, small, back=False) == (4, 1)
-    assert share("lstm", x[:, :2], small, back=False) == (2, 1)
+
+    def share(cell, B, H, back):
+        G = GATES[cell]
+        x, W_ih, W_hh = torch.zeros(10, B, 50), torch.zeros(G * H, 50), torch.zeros(G * H, H)
+        return recurrence._shares(getattr(arguments, cell)(x, None, W_ih, W_hh), back)
+
+    assert share("lstm", 64, 512, back=False) == (1, 4)
+    assert share("lstm", 64, 512, back=True) == (4, 1)
+    assert share("lstm", 2, 512, back=True) == (1, 4)
+    assert share("lstm", 64, 64, back=False) == (4, 1)
+    assert share("lstm", 2, 64, back=False) == (2, 1)

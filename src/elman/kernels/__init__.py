@@ -4,7 +4,7 @@ This is the one door. Behind it stand three implementations of the same contract
 
 - `native`: elman's own C++ kernels, on the CPU;
 - `torch`: torch's own fused functions, on any device;
-- `reference`: plain PyTorch loops, for everything else (transforms such as vmap and jvp, torch.compile, ...).
+- `reference`: plain PyTorch loops, for everything else (transforms such as vmap and jvp, other element types, ...).
 
 The first that can run the arguments at hand is taken, and `explain` says which and why. The environment variable
 `ELMAN_KERNEL=native|torch|reference` forces one; where that one can't run, the call raises.
@@ -19,22 +19,26 @@ lstm runs on ...
 """
 
 import os
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from . import fused, ops, reference, reservoir_native, reservoir_reference, scan_native, scan_reference
-from .checks import check_shapes
+from . import arguments, fused, ops, reference, reservoir_native, reservoir_reference, scan_native, scan_reference
+from .arguments import HC, Arguments
 from .native import NativeStatus, native_status
 from .reference import gru_step, lstm_step, rnn_step
 from .reservoir_weights import ReservoirWeights
 from .scan_reference import scan_step
+from .trace import Trace
 
 __all__ = [
     "NativeStatus",
     "ReservoirWeights",
+    "Trace",
     "explain",
     "gru",
     "gru_step",
@@ -49,9 +53,6 @@ __all__ = [
     "scan_step",
 ]
 
-HC = tuple[Tensor, Tensor]
-
-IMPLEMENTATIONS = {"native": ops, "torch": fused, "reference": reference}
 OWN = {"scan": scan_native, "reservoir": reservoir_native}  # what torch has no implementation of
 PHRASES = {"native": "the native kernels", "torch": "torch's own implementation", "reference": "the reference"}
 
@@ -64,14 +65,15 @@ def rnn(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
     *,
-    nonlinearity: str = "tanh",
-    lengths: Tensor | None = None,
+    trace: Trace | None = None,
+    **options: Any,
 ) -> tuple[Tensor, Tensor]:
-    """The simple recurrent network over a sequence; shapes and equations in `reference.py`."""
-    weights = (W_ih, W_hh, b_ih, b_hh, None)
-    lengths = _prepare("rnn", x, None if state is None else (state,), weights, lengths)
-    name, _ = _choose("rnn", x, (state,), weights, lengths)
-    return IMPLEMENTATIONS[name].rnn(x, state, W_ih, W_hh, b_ih, b_hh, nonlinearity=nonlinearity, lengths=lengths)
+    """The simple recurrent network over a sequence; shapes, equations and options in `reference.py`.
+
+    Options: `nonlinearity, norm_ih, norm_hh, mask, keep_h, zoneout_h, lengths, reset`.
+    """
+    y, (h,) = _run(arguments.rnn(x, state, W_ih, W_hh, b_ih, b_hh, **options), trace)
+    return y, h
 
 
 def lstm(
@@ -83,13 +85,15 @@ def lstm(
     b_hh: Tensor | None = None,
     W_hr: Tensor | None = None,
     *,
-    lengths: Tensor | None = None,
+    trace: Trace | None = None,
+    **options: Any,
 ) -> tuple[Tensor, HC]:
-    """The long short-term memory over a sequence; shapes and equations in `reference.py`."""
-    weights = (W_ih, W_hh, b_ih, b_hh, W_hr)
-    lengths = _prepare("lstm", x, state, weights, lengths)
-    name, _ = _choose("lstm", x, state or (), weights, lengths)
-    return IMPLEMENTATIONS[name].lstm(x, state, *weights, lengths=lengths)
+    """The long short-term memory over a sequence; shapes, equations and options in `reference.py`.
+
+    Options: `peephole, norm_ih, norm_hh, norm_c, bias_c, mask, keep_h, keep_c, zoneout_h, zoneout_c, lengths, reset`.
+    """
+    y, (h, c) = _run(arguments.lstm(x, state, W_ih, W_hh, b_ih, b_hh, W_hr, **options), trace)
+    return y, (h, c)
 
 
 def gru(
@@ -100,13 +104,36 @@ def gru(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
     *,
-    lengths: Tensor | None = None,
+    trace: Trace | None = None,
+    **options: Any,
 ) -> tuple[Tensor, Tensor]:
-    """The gated recurrent unit over a sequence; shapes and equations in `reference.py`."""
-    weights = (W_ih, W_hh, b_ih, b_hh, None)
-    lengths = _prepare("gru", x, None if state is None else (state,), weights, lengths)
-    name, _ = _choose("gru", x, (state,), weights, lengths)
-    return IMPLEMENTATIONS[name].gru(x, state, W_ih, W_hh, b_ih, b_hh, lengths=lengths)
+    """The gated recurrent unit over a sequence; shapes, equations and options in `reference.py`.
+
+    Options: `norm_ih, norm_hh, mask, keep_h, zoneout_h, lengths, reset`.
+    """
+    y, (h,) = _run(arguments.gru(x, state, W_ih, W_hh, b_ih, b_hh, **options), trace)
+    return y, h
+
+
+def _run(a: Arguments, trace: Trace | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    a = _without_full_lengths(a)
+    name, _ = _choose(a.numbers, partial(_obstacle, a=a, traced=trace is not None))
+    if name == "torch":
+        return fused.run(a)
+    return (ops if name == "native" else reference).run(a, trace)
+
+
+def _obstacle(name: str, a: Arguments, traced: bool) -> str | None:
+    if name == "native":
+        return ops.obstacle(a) or ("the native kernels have no trace" if traced else None)
+    return fused.obstacle(a) or ("torch's implementation has no trace" if traced else None)
+
+
+def _without_full_lengths(a: Arguments) -> Arguments:
+    """Lengths that say nothing are dropped, where they can be looked at: full sequences have faster ways."""
+    if a.lengths is None or torch.compiler.is_compiling() or _transformed((a.x, a.lengths)):
+        return a
+    return a if (a.lengths < a.x.shape[0]).any() else a._replace(lengths=None)
 
 
 def scan(
@@ -120,7 +147,8 @@ def scan(
     (tensor([1.0000, 1.5000, 1.7500]), tensor([[1.7500]]))
     """
     scan_native.check(a, b, h_0, lengths, reset)
-    name, _ = _choose("scan", a, (b, h_0), (), lengths)
+    tensors = [a, b] if h_0 is None else [a, b, h_0]
+    name, _ = _choose(tensors, partial(_obstacle_of_own, cell="scan", tensors=tensors))
     scan = scan_native.scan if name == "native" else scan_reference.scan
     return scan(a, b, h_0, lengths=lengths, reset=reset)
 
@@ -144,7 +172,8 @@ def reservoir(
     (torch.Size([5, 2, 3]), torch.Size([2, 3]))
     """
     reservoir_native.check(x, state, feedback, lengths, reset, leak, weights.W_in)
-    name, _ = _choose("reservoir", x, (state, feedback), weights.tensors, lengths)
+    tensors = [t for t in (x, state, feedback, *weights.tensors) if t is not None]
+    name, _ = _choose(tensors, partial(_obstacle_of_own, cell="reservoir", tensors=tensors))
     options: dict[str, Any] = {"leak": leak, "feedback": feedback, "lengths": lengths, "reset": reset}
     if name == "native":
         return reservoir_native.reservoir(x, state, weights, **options)
@@ -158,83 +187,57 @@ def reservoir_step(
     return reservoir(x[None], h, weights, leak=leak, feedback=None if feedback is None else feedback[None])[1]
 
 
-def explain(
-    cell: str,
-    x: Tensor,
-    state: Any = None,
-    *weights: Tensor | ReservoirWeights | None,
-    lengths: Tensor | None = None,
-) -> str:
+def explain(cell: str, *given: Any, **options: Any) -> str:
     """Says in one sentence which implementation `cell` would run for these arguments, and why.
 
     `cell` is the name of one of the functions above, the arguments are that function's. Raises as the function would
     where a forced choice can't run.
     """
-    states = (state,) if state is None or isinstance(state, Tensor) else tuple(state)
-    given = [t for w in weights for t in (w.tensors if isinstance(w, ReservoirWeights) else (w,))]
-    name, reason = _choose(cell, x, states, tuple(given), lengths)
+    if cell in OWN:
+        tensors = [t for g in given for t in (g.tensors if isinstance(g, ReservoirWeights) else (g,)) if t is not None]
+        name, reason = _choose(tensors, partial(_obstacle_of_own, cell=cell, tensors=tensors))
+    else:
+        traced = options.pop("trace", None) is not None
+        a = _without_full_lengths(arguments.MAKERS[cell](*given, **options))
+        name, reason = _choose(a.numbers, partial(_obstacle, a=a, traced=traced))
     return f"{cell} runs on {PHRASES[name]}: {reason}."
 
 
-def _prepare(
-    cell: str,
-    x: Tensor,
-    state: tuple[Tensor, ...] | None,
-    weights: tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None],
-    lengths: Tensor | None,
-) -> Tensor | None:
-    """Checks the shapes, and drops lengths that say nothing: full sequences have faster ways."""
-    check_shapes(cell, x, state, *weights, lengths)
-    if lengths is None or _transformed((x, lengths)) or (lengths < x.shape[0]).any():
-        return lengths
-    return None
+def _obstacle_of_own(name: str, cell: str, tensors: list[Tensor]) -> str | None:
+    return OWN[cell].obstacle(*tensors) if name == "native" else f"torch has no {cell} of its own"
 
 
-def _choose(
-    cell: str,
-    x: Tensor,
-    state: tuple[Tensor | None, ...],
-    weights: tuple[Tensor | None, ...],
-    lengths: Tensor | None,
-) -> tuple[str, str]:
+def _choose(tensors: list[Tensor], obstacle: Callable[[str], str | None]) -> tuple[str, str]:
     """The name of the implementation to run, and why it and none before it."""
-    tensors = [t for t in (x, *state, *weights) if t is not None]
-    transformed = _transformed(tensors)
+    forced = _forced()
+    if forced not in ("", *PHRASES):
+        raise ValueError(f"ELMAN_KERNEL: expected one of {', '.join(PHRASES)}; found {forced!r}")
+    tracing = "torch.compile or torch.export is tracing" if torch.compiler.is_compiling() else None
+    transformed = None if tracing else _transformed(tensors)  # while tracing, the ops' own rules know of transforms
     reasons: list[str] = []
-    forced = os.environ.get("ELMAN_KERNEL", "")
-    if forced not in ("", *IMPLEMENTATIONS):
-        raise ValueError(f"ELMAN_KERNEL: expected one of {', '.join(IMPLEMENTATIONS)}; found {forced!r}")
-
-    for name in [forced] if forced else IMPLEMENTATIONS:
+    for name in [forced] if forced else PHRASES:
         if name == "reference":
             return name, "; ".join(reasons) or "ELMAN_KERNEL forces it"
-        obstacle = transformed
-        if name == "native":
-            obstacle = obstacle or (
-                OWN[cell].obstacle(*tensors)
-                if cell in OWN
-                else ops.obstacle(tensors, projected=len(weights) > 4 and weights[4] is not None)
-            )
-        elif cell in OWN:
-            obstacle = obstacle or f"torch has no {cell} of its own"
-        else:
-            obstacle = obstacle or fused.obstacle(x.shape[1], lengths)
-        if obstacle is None:
+        problem = transformed or (tracing if name == "torch" else None) or obstacle(name)
+        if problem is None:
             return name, "; ".join(reasons) or ("ELMAN_KERNEL forces it" if forced else ops.covers())
-        if obstacle not in reasons:
-            reasons.append(obstacle)
+        if problem not in reasons:
+            reasons.append(problem)
     raise RuntimeError(
         f"ELMAN_KERNEL={forced}, but {reasons[0]}. Unset ELMAN_KERNEL, and elman picks an implementation that can run."
     )
 
 
-def _transformed(tensors: Any) -> str | None:
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _forced() -> str:
+    return os.environ.get("ELMAN_KERNEL", "")
+
+
+def _transformed(tensors: Iterable[Tensor]) -> str | None:
     """What keeps this call to plain PyTorch operations, or None if a kernel may run.
 
     Kernels know memory and first derivatives of autograd; a transform that they don't know would silently be lost.
     """
-    if torch.compiler.is_compiling():
-        return "torch.compile or torch.export is tracing"
     if torch.jit.is_tracing():  # type: ignore[attr-defined]
         return "torch.jit is tracing"
     if torch._C._are_functorch_transforms_active():

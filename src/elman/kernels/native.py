@@ -59,6 +59,11 @@ def _share_threads() -> bool:
     return all(addresses)
 
 
+def plain(t: Tensor | None) -> Tensor | None:
+    """`t` as its numbers lie in memory: dense, row by row, neither negated nor conjugated by a flag alone."""
+    return None if t is None else t.contiguous().resolve_conj().resolve_neg()
+
+
 def address(t: Tensor | None) -> int:
     """Where the numbers of a contiguous tensor lie; 0 for none."""
     return 0 if t is None else t.data_ptr()

@@ -1,178 +1,218 @@
-"""The native recurrences behind the contract of `reference.py`; what computes them is in `recurrence.py`."""
+"""The native recurrences as the torch.library ops `elman::recurrence` and `elman::recurrence_backward`.
+
+What computes them is in `recurrence.py`; `reference.py` is their twin. First derivatives are native. Forward mode,
+higher derivatives and vmap go through the reference: the rules below see to it at the level of the ops, so that no way
+of calling them loses a derivative without a word.
+"""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from elman import compiled
 
 from . import recurrence, reference
-from .checks import check_shapes
+from .arguments import FIRST, LAST, Arguments, Maybe, cells
 from .native import DTYPES
-from .recurrence import Maybe
-from .reference import HC
+from .trace import Trace
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def covers() -> str:
     return f"they cover this call ({compiled.chosen_isa()})"
 
 
-def obstacle(tensors: Iterable[Tensor], *, projected: bool = False) -> str | None:
+def obstacle(a: Arguments) -> str | None:
     """Why the native kernels can't run on these tensors, or None if they can."""
     if compiled.WHY_NOT:
         return compiled.WHY_NOT
-    x, *others = tensors
+    numbers = a.numbers
+    x, *others = numbers
     if x.device.type != "cpu" or any(t.device != x.device for t in others):
         return "the native kernels work on the CPU only"
     if x.dtype not in DTYPES or any(t.dtype != x.dtype for t in others):
         return "the native kernels take float32 or float64, all alike"
-    if projected:
-        return "the native kernels have no projection (proj_size)"
+    if a.extras:
+        return f"the native kernels have no {a.extras[0]}"
     if torch.is_autocast_enabled("cpu"):
         return "autocast is active"
-    if any(t.layout != torch.strided or t.is_neg() for t in (x, *others)):
-        return "an argument is sparse or a lazily negated view"
+    if any(t.layout != torch.strided for t in numbers):
+        return "an argument is sparse"
     if x.shape[1] == 0:
         return "the batch is empty"
-    compiled.chosen_isa()  # a wrong ELMAN_ISA raises here
+    if a.mask is not None and a.mask.requires_grad:
+        return "a gradient of the dropout mask is wanted"
+    if not torch.compiler.is_compiling():
+        compiled.chosen_isa()  # a wrong ELMAN_ISA raises here
     return None
 
 
-def rnn(
-    x: Tensor,
-    state: Tensor | None,
-    W_ih: Tensor,
-    W_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-    *,
-    nonlinearity: str = "tanh",
-    lengths: Tensor | None = None,
-    isa: str | None = None,
-) -> tuple[Tensor, Tensor]:
-    check_shapes("rnn", x, None if state is None else (state,), W_ih, W_hh, b_ih, b_hh, None, lengths)
-    y, h, _ = _run(f"rnn_{nonlinearity}", x, state, None, W_ih, W_hh, b_ih, b_hh, lengths, isa)
-    return y, h
-
-
-def lstm(
-    x: Tensor,
-    state: HC | None,
-    W_ih: Tensor,
-    W_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-    W_hr: Tensor | None = None,
-    *,
-    lengths: Tensor | None = None,
-    isa: str | None = None,
-) -> tuple[Tensor, HC]:
-    check_shapes("lstm", x, state, W_ih, W_hh, b_ih, b_hh, W_hr, lengths)
-    h, c = (None, None) if state is None else state
-    y, h, c = _run("lstm", x, h, c, W_ih, W_hh, b_ih, b_hh, lengths, isa, projected=W_hr is not None)
-    return y, (h, c)
-
-
-def gru(
-    x: Tensor,
-    state: Tensor | None,
-    W_ih: Tensor,
-    W_hh: Tensor,
-    b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-    *,
-    lengths: Tensor | None = None,
-    isa: str | None = None,
-) -> tuple[Tensor, Tensor]:
-    check_shapes("gru", x, None if state is None else (state,), W_ih, W_hh, b_ih, b_hh, None, lengths)
-    y, h, _ = _run("gru", x, state, None, W_ih, W_hh, b_ih, b_hh, lengths, isa)
-    return y, h
-
-
-def _run(
-    cell: str,
-    x: Tensor,
-    h: Maybe,
-    c: Maybe,
-    W_ih: Tensor,
-    W_hh: Tensor,
-    b_ih: Maybe,
-    b_hh: Maybe,
-    lengths: Maybe,
-    isa: str | None,
-    *,
-    projected: bool = False,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Memory safety rests here and in the shapes that the caller has checked: nothing else gets past."""
-    tensors = [t for t in (x, h, c, W_ih, W_hh, b_ih, b_hh) if t is not None]
-    if problem := obstacle(tensors, projected=projected):
+def run(a: Arguments, trace: Trace | None = None, isa: str | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """As in `reference.py`. Memory safety rests here and on the shapes in `arguments.py`: nothing else gets past."""
+    if problem := obstacle(a):
         raise RuntimeError(problem)
-    lengths = None if lengths is None else lengths.to("cpu", torch.int64)
-    given = (cell, x, h, c, W_ih, W_hh, b_ih, b_hh, lengths)
-    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        return Recurrence.apply(*given, isa)
-    return recurrence.forward(*given, reset=None, keep=False, isa=isa)[:3]
-
-
-class Recurrence(torch.autograd.Function):
-    """The recurrence for eager calls that need a gradient."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        cell: str,
-        x: Tensor,
-        h_0: Maybe,
-        c_0: Maybe,
-        W_ih: Tensor,
-        W_hh: Tensor,
-        b_ih: Maybe,
-        b_hh: Maybe,
-        lengths: Maybe,
-        isa: str | None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        given = (x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, lengths)
-        y, h_n, c_n, saved, c = recurrence.forward(cell, *given, reset=None, keep=True, isa=isa)
-        ctx.cell, ctx.isa = cell, isa
-        ctx.set_materialize_grads(False)
-        if cell != "lstm":
-            ctx.mark_non_differentiable(c_n)
-        ctx.save_for_backward(*given, y, saved, c)
-        return y, h_n, c_n
-
-    @staticmethod
-    def backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe) -> tuple[Maybe, ...]:
-        *given, y, saved, c = ctx.saved_tensors
-        need = ctx.needs_input_grad[1:8]
-        if torch.is_grad_enabled():  # create_graph: what the kernels compute can't be differentiated again
-            grads: Sequence[Maybe] = _through_the_reference(ctx.cell, given, (dy, dh_n, dc_n), need)
-        else:
-            x, h_0, c_0, W_ih, W_hh, b_ih, _, lengths = given
-            grads = recurrence.backward(
-                ctx.cell, x, h_0, c_0, W_ih, W_hh, b_ih is not None, lengths, None, y, saved, c,
-                dy, dh_n, dc_n, need[0], ctx.isa,
-            )  # fmt: skip
-        return None, *(g if wanted else None for g, wanted in zip(grads, need, strict=True)), None, None
-
-
-def _through_the_reference(cell: str, given: list[Any], dys: Sequence[Maybe], need: Sequence[bool]) -> list[Maybe]:
-    """The gradients as a graph that can be differentiated again."""
-    x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, lengths = given
-    weights = (W_ih, W_hh, b_ih, b_hh)
-    outputs: tuple[Tensor, ...]
-    if cell == "lstm":
-        y, after = reference.lstm(x, None if h_0 is None else (h_0, c_0), *weights, lengths=lengths)
-        outputs = (y, *after)
-    elif cell == "gru":
-        outputs = reference.gru(x, h_0, *weights, lengths=lengths)
+    needs_graph = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in a.differentiable)
+    if torch.compiler.is_compiling():
+        y, h_n, c_n, *_ = torch.ops.elman.recurrence.default(*a[:FIRST], needs_graph, *a[FIRST:])
+    elif needs_graph:  # past the dispatcher, which costs some microseconds a call
+        y, h_n, c_n, *_ = _Recurrence.apply(None, trace, isa, *a)
     else:
-        outputs = reference.rnn(x, h_0, *weights, nonlinearity=cell.removeprefix("rnn_"), lengths=lengths)
-    pairs = [(out, dy) for out, dy in zip(outputs, dys, strict=False) if dy is not None]
-    wanted = [t for t, w in zip(given, need, strict=False) if w]
-    grads = torch.autograd.grad(
-        [out for out, _ in pairs], wanted, [dy for _, dy in pairs], create_graph=True, allow_unused=True
+        y, h_n, c_n, *_ = recurrence.forward(a, keep=False, isa=isa)
+    return y, (h_n, c_n) if a.cell == "lstm" else (h_n,)
+
+
+class _Recurrence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, keys: Any, trace: Trace | None, isa: str | None, *given: Any) -> Any:
+        if keys is None:
+            results = recurrence.forward(Arguments(*given), keep=True, isa=isa)
+        else:
+            with torch._C._AutoDispatchBelowAutograd():
+                results = torch.ops.elman.recurrence.default.redispatch(keys, *given[:FIRST], True, *given[FIRST:])
+        ctx.set_materialize_grads(False)
+        ctx.settings, ctx.trace, ctx.isa = given[:FIRST], trace, isa
+        ctx.mark_non_differentiable(*(results[3:] if given[0] == "lstm" else results[2:]))
+        y, _, _, *kept = results
+        ctx.save_for_backward(*given[FIRST:], y, *kept)
+        return results
+
+    @staticmethod
+    def backward(ctx: Any, dy: Maybe, dh_n: Maybe, dc_n: Maybe, *_: Any) -> Any:
+        needs = ctx.needs_input_grad[3 + FIRST : 3 + LAST]
+        nothing = [None] * (len(Arguments._fields) - LAST)
+        if dy is None and dh_n is None and dc_n is None:
+            return (None,) * (3 + FIRST + len(needs)) + tuple(nothing)
+        saved = ctx.saved_tensors
+        count = len(Arguments._fields) - FIRST
+        a, kept = Arguments(*ctx.settings, *saved[:count]), saved[count:]
+        # A graph that will be differentiated again, or a vmap over dy (is_grads_batched): the op's rules know.
+        if torch.is_grad_enabled() or torch._C._are_functorch_transforms_active() or torch.compiler.is_compiling():
+            grads = torch.ops.elman.recurrence_backward.default(*a[:FIRST], needs[0], *a[FIRST:], *kept, dy, dh_n, dc_n)
+        else:
+            y, saved_gates, c = kept
+            grads = recurrence.backward(a, y, saved_gates, c, dy, dh_n, dc_n, need_dx=needs[0], isa=ctx.isa)
+        return (
+            *[None] * (3 + FIRST),
+            *(g if wanted else None for g, wanted in zip(grads, needs, strict=True)),
+            *nothing,
+        )
+
+
+def _arguments(given: Sequence[Any]) -> Arguments:
+    """Of an op's, which have one flag between the settings and the tensors."""
+    return Arguments(*given[:FIRST], *given[FIRST + 1 :][: len(Arguments._fields) - FIRST])
+
+
+def _forward(*given: Any) -> tuple[Tensor, ...]:
+    a = _arguments(given)
+    if problem := obstacle(a):
+        raise RuntimeError(f"{a.name}: {problem}")
+    return recurrence.forward(a, keep=given[FIRST])
+
+
+def _backward(*given: Any) -> tuple[Tensor, ...]:
+    y, saved, c, dy, dh_n, dc_n = given[-6:]
+    return recurrence.backward(_arguments(given), y, saved, c, dy, dh_n, dc_n, need_dx=given[FIRST])
+
+
+def _forward_autograd(keys: Any, *given: Any) -> Any:
+    a = _arguments(given)
+    needs_graph = torch.is_grad_enabled() and torch._C._any_requires_grad(*a.differentiable)
+    # A Function can't be applied where one transform of torch.func is inside another.
+    if forward_ad._current_level >= 0 or (needs_graph and torch._C._are_functorch_transforms_active()):
+        return _by_reference(a)
+    keys = keys & torch._C._after_autograd_keyset
+    if needs_graph:
+        return _Recurrence.apply(keys, None, None, *a)
+    with torch._C._AutoDispatchBelowAutograd():
+        return torch.ops.elman.recurrence.default.redispatch(keys, *given)
+
+
+def _by_reference(a: Arguments) -> tuple[Tensor, ...]:
+    y, state = reference.run(a)
+    nothing = [y.new_empty(0) for _ in range(4 - len(state))]
+    return y, *state, *nothing
+
+
+def _backward_autograd(keys: Any, *given: Any) -> Any:
+    needs_graph = torch.is_grad_enabled() and torch._C._any_requires_grad(*given[FIRST + 1 :])
+    if needs_graph or forward_ad._current_level >= 0:
+        return _backward_by_reference(*given)
+    with torch._C._AutoDispatchBelowAutograd():
+        return torch.ops.elman.recurrence_backward.default.redispatch(keys & torch._C._after_autograd_keyset, *given)
+
+
+def _backward_by_reference(*given: Any) -> tuple[Tensor, ...]:
+    """The gradients by operations that can be differentiated and batched in turn."""
+    a, dys = _arguments(given), given[-3:]
+    there = [t is not None for t in a.differentiable]
+
+    def outputs(*tensors: Tensor) -> tuple[Tensor, ...]:
+        left = iter(tensors)
+        full = [next(left) if is_there else None for is_there in there]
+        y, state = reference.run(Arguments(*cast(Any, (*a[:FIRST], *full, *a[LAST:]))))
+        return tuple(out for out, dy in zip((y, *state), dys, strict=False) if dy is not None)
+
+    pull = torch.func.vjp(outputs, *(t for t in a.differentiable if t is not None))[1]
+    grads = iter(pull(tuple(dy for dy in dys if dy is not None)))
+    return tuple(next(grads) if is_there else a.x.new_empty(0) for is_there in there)
+
+
+def _vmap(function: Any) -> Any:
+    def rule(info: Any, in_dims: Sequence[int | None], *given: Any) -> Any:
+        results = torch.vmap(function, tuple(in_dims), randomness="different")(*given)
+        return results, (0,) * len(results)
+
+    return rule
+
+
+def _forward_by_reference(*given: Any) -> tuple[Tensor, ...]:
+    return _by_reference(_arguments(given))
+
+
+def _forward_fake(*given: Any) -> tuple[Tensor, ...]:
+    a, keep = _arguments(given), given[FIRST]
+    T, B, _ = a.x.shape
+    R, H = a.W_hh.shape[1], recurrence.hidden_size(a)
+    sizes = [(T, B, R), (B, R), (B, H) if a.cell == "lstm" else (0,), *recurrence.kept_sizes(a, keep)]
+    return tuple(a.x.new_empty(size) for size in sizes)
+
+
+def _backward_fake(*given: Any) -> tuple[Tensor, ...]:
+    a, need_dx = _arguments(given), given[FIRST]
+    B, R, H = a.x.shape[1], a.W_hh.shape[1], recurrence.hidden_size(a)
+    shapes: list[Any] = [a.x.shape if need_dx else (0,), (B, R), (B, H) if a.cell == "lstm" else (0,)]
+    shapes += [(0,) if t is None else t.shape for t in a.differentiable[3:]]
+    return tuple(a.x.new_empty(shape) for shape in shapes)
+
+
+def _schema(flag: str, more: Iterable[str], results: Iterable[str]) -> str:
+    must = ("x", "W_ih", "W_hh")
+    tensors = [f"Tensor{'' if name in must else '?'} {name}" for name in Arguments._fields[FIRST:]]
+    inputs = ["str cell", "float zoneout_h", "float zoneout_c", f"bool {flag}", *tensors, *more]
+    return f"({', '.join(inputs)}) -> ({', '.join(f'Tensor {name}' for name in results)})"
+
+
+_library = torch.library.Library("elman", "FRAGMENT")
+_library.define("recurrence" + _schema("keep", (), ("y", "h_n", "c_n", "saved", "c")))
+_library.define(
+    "recurrence_backward"
+    + _schema(
+        "need_dx",
+        ("Tensor y", "Tensor saved", "Tensor c", "Tensor? dy", "Tensor? dh_n", "Tensor? dc_n"),
+        (f"d_{name}" for name in Arguments._fields[FIRST:LAST]),
     )
-    found = iter(grads)
-    return [next(found) if w else None for w in need]
+)
+for _name, _native_rule, _autograd, _reference_rule, _fake in (
+    ("recurrence", _forward, _forward_autograd, _forward_by_reference, _forward_fake),
+    ("recurrence_backward", _backward, _backward_autograd, _backward_by_reference, _backward_fake),
+):
+    _library.impl(_name, _native_rule, "CPU")
+    _library.impl(_name, _autograd, "Autograd", with_keyset=True)
+    torch.library.register_vmap(f"elman::{_name}", _vmap(_reference_rule), lib=_library)
+    torch.library.register_fake(f"elman::{_name}", _fake, lib=_library)
+
+rnn, lstm, gru = cells(run)

@@ -1,48 +1,40 @@
-"""The native recurrences with their first derivatives, on tensors that have been checked: see `ops.py`."""
+"""The native recurrences with their first derivatives, on arguments that have been checked: see `ops.py`."""
 
 import torch
 from torch import Tensor
 
 from elman import compiled
 
+from .arguments import FIRST, GATES, LAST, Arguments, Maybe
 from .buffers import empty
-from .native import DTYPES, address, threads_for
+from .native import DTYPES, address, plain, threads_for
 
-SAVED = {"rnn_tanh": 0, "rnn_relu": 0, "lstm": 4, "gru": 4}
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3}
+SAVED = {"rnn_tanh": 0, "rnn_relu": 0, "lstm": 4, "gru": 4}  # saved_blocks of csrc/kernels.h
 
 CACHED = 1 << 20  # bytes
 
-Maybe = Tensor | None
+
+def hidden_size(a: Arguments) -> int:
+    return a.W_ih.shape[0] // GATES[a.cell]
 
 
-def forward(
-    cell: str,
-    x: Tensor,
-    h_0: Maybe,
-    c_0: Maybe,
-    W_ih: Tensor,
-    W_hh: Tensor,
-    b_ih: Maybe,
-    b_hh: Maybe,
-    lengths: Maybe,
-    reset: Maybe,
-    keep: bool,
-    isa: str | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def kept_sizes(a: Arguments, keep: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shapes of what forward keeps for backward: `saved` and `c` of csrc/kernels.h."""
+    (T, B, _), H = a.x.shape, hidden_size(a)
+    saved = (T, B, SAVED[a.cell] * H) if keep and SAVED[a.cell] else (0,)
+    return saved, (T, B, H) if keep and a.cell == "lstm" else (0,)
+
+
+def forward(a: Arguments, keep: bool, isa: str | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """`y, h_n, c_n, saved, c`; what the cell does not have, or `keep` does not ask for, has no elements."""
-    T, B, I = x.shape
-    H = W_hh.shape[1]
-    index, number, dtype = compiled.isa_index(isa), compiled.CELLS.index(cell), DTYPES.index(x.dtype)
-    given = {"x": x, "h_0": h_0, "c_0": c_0, "W_ih": W_ih, "W_hh": W_hh, "b_ih": b_ih, "b_hh": b_hh}
-    given |= {"lengths": lengths, "reset": reset}
-    given = {name: None if t is None else t.contiguous() for name, t in given.items()}  # holds the memory meanwhile
-    none = x.new_empty(0)
+    x = a.x
+    (T, B, I), H = x.shape, hidden_size(a)
+    index, number, dtype = compiled.isa_index(isa), compiled.CELLS.index(a.cell), DTYPES.index(x.dtype)
+    given = _addressable(a)  # holds the memory meanwhile
     y, h_n = x.new_empty(T, B, H), x.new_empty(B, H)
-    c_n = x.new_empty(B, H) if cell == "lstm" else none
-    saved = empty(x, T, B, SAVED[cell] * H) if keep and SAVED[cell] else none
-    c = empty(x, T, B, H) if keep and cell == "lstm" else none
-    parts, members = _shares(cell, x, W_hh, back=False)
+    c_n = x.new_empty(B, H) if a.cell == "lstm" else x.new_empty(0)
+    saved, c = (empty(x, *size) for size in kept_sizes(a, keep))
+    parts, members = _shares(a, back=False)
     sizes = {"T": T, "B": B, "I": I, "H": H, "parts": parts}
     packed = empty(x, compiled._native.forward_workspace(index, number, dtype, **sizes))
     made = {"y": y, "h_n": h_n, "c_n": c_n, "saved": saved, "c": c, "packed": packed}
@@ -59,15 +51,7 @@ def forward(
 
 
 def backward(
-    cell: str,
-    x: Tensor,
-    h_0: Maybe,
-    c_0: Maybe,
-    W_ih: Tensor,
-    W_hh: Tensor,
-    biased: bool,
-    lengths: Maybe,
-    reset: Maybe,
+    a: Arguments,
     y: Tensor,
     saved: Tensor,
     c: Tensor,
@@ -76,18 +60,18 @@ def backward(
     dc_n: Maybe,
     need_dx: bool,
     isa: str | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """`dx, dh_0, dc_0, dW_ih, dW_hh, db_ih, db_hh`; what is not there or not needed has no elements."""
-    T, B, I = x.shape
-    H, G = W_hh.shape[1], GATES[cell]
+) -> tuple[Tensor, ...]:
+    """The gradients of `a.differentiable`; what is not there or not needed has no elements."""
+    x, cell = a.x, a.cell
+    (T, B, I), H, G = x.shape, hidden_size(a), GATES[cell]
     index, number, dtype = compiled.isa_index(isa), compiled.CELLS.index(cell), DTYPES.index(x.dtype)
-    parts, members = _shares(cell, x, W_hh, back=True)
-    none = x.new_empty(0)
-    given = {"x": x, "h_0": h_0, "c_0": c_0, "W_ih": W_ih, "W_hh": W_hh, "lengths": lengths, "reset": reset}
-    given |= {"y": y, "saved": saved, "c": c, "dy": dy}
-    given = {name: None if t is None else t.contiguous() for name, t in given.items()}  # holds the memory meanwhile
-    dx = x.new_empty(T, B, I) if need_dx else none
-    dh, dc = _copy(dh_n, x, B, H), _copy(dc_n, x, B, H) if cell == "lstm" else none
+    parts, members = _shares(a, back=True)
+    given = _addressable(a)
+    del given["b_ih"], given["b_hh"]
+    given |= {"y": plain(y), "dy": plain(dy), "saved": saved, "c": c}
+    dx = torch.empty_like(x, memory_format=torch.contiguous_format) if need_dx else x.new_empty(0)
+    dh = _copy(dh_n, x, B, H)
+    dc = _copy(dc_n, x, B, H) if cell == "lstm" else x.new_empty(0)
     dW_ih, dW_hh = empty(x, parts, I + 1, G * H), empty(x, parts, H + 1, G * H)
     sizes = {"T": T, "B": B, "I": I, "H": H, "parts": parts, "members": members}
     packed = empty(x, compiled._native.backward_workspace(index, number, dtype, **sizes))
@@ -103,22 +87,29 @@ def backward(
     to_x, to_h = (t[0] if parts == 1 else t.sum(0) for t in (dW_ih, dW_hh))
     if cell == "gru":  # x reaches its gates in the order n r z
         to_x = torch.cat([to_x[:, H:], to_x[:, :H]], dim=1)
-    weights = (t[:-1].t().contiguous() for t in (to_x, to_h))
-    biases = (t[-1].clone() for t in (to_x, to_h)) if biased else (none, none)
-    return dx, dh, dc, *weights, *biases
+    weights = [t[:-1].t().contiguous() for t in (to_x, to_h)]
+    biases = [x.new_empty(0) if a.b_ih is None else t[-1].clone() for t in (to_x, to_h)]
+    rest = [x.new_empty(0) for _ in range(LAST - FIRST - 7)]
+    return dx, dh, dc, *weights, *biases, *rest
 
 
-def _shares(cell: str, x: Tensor, W_hh: Tensor, back: bool) -> tuple[int, int]:
+def _addressable(a: Arguments) -> dict[str, Maybe]:
+    names = ("x", "h_0", "c_0", "W_ih", "W_hh", "b_ih", "b_hh", "reset")
+    given = {name: plain(getattr(a, name)) for name in names}
+    lengths = None if a.lengths is None else a.lengths.to("cpu", torch.int64).contiguous()
+    return given | {"lengths": lengths}
+
+
+def _shares(a: Arguments, back: bool) -> tuple[int, int]:
     """Into how many parts threads cut the batch, and how many do a part together.
 
     Weights that fill a core's cache are better read by one thread only. Backward, the threads of a team also have to
     read each other's gradients, which is worth it for few sequences only.
     """
-    T, B, I = x.shape
-    H, gates = W_hh.shape[1], GATES[cell]
+    (T, B, I), H, gates = a.x.shape, hidden_size(a), GATES[a.cell]
     threads = threads_for((3 if back else 1) * T * B * H * (I + H) * gates)
     few = not back or threads >= B // 4
-    if few and gates * H * (I + H) * x.element_size() > CACHED:
+    if few and gates * H * (I + H) * a.x.element_size() > CACHED:
         return 1, threads
     return min(B, threads), 1
 

@@ -15,7 +15,7 @@ from elman import compiled
 
 from . import reservoir_reference as reference
 from .buffers import empty
-from .native import DTYPES, address, threads_for
+from .native import DTYPES, address, plain, threads_for
 from .reservoir_weights import LINE, ReservoirWeights, dense, describe, pack
 
 Maybe = Tensor | None
@@ -59,13 +59,14 @@ def obstacle(x: Tensor, *others: Tensor) -> str | None:
         return "the native kernels take float32 or float64, all alike"
     if torch.is_autocast_enabled("cpu"):
         return "autocast is active"
-    if any(t.layout != torch.strided or t.is_neg() for t in tensors):
-        return "an argument is sparse or a lazily negated view"
+    if any(t.layout != torch.strided for t in tensors):
+        return "an argument is sparse"
     if x.shape[1] == 0:
         return "the batch is empty"
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         return "a gradient is needed, and the native reservoir has none"
-    compiled.chosen_isa()  # a wrong ELMAN_ISA raises here
+    if not torch.compiler.is_compiling():
+        compiled.chosen_isa()  # a wrong ELMAN_ISA raises here
     return None
 
 
@@ -79,10 +80,13 @@ def reservoir(
     lengths: Maybe = None,
     reset: Maybe = None,
 ) -> tuple[Tensor, Tensor]:
-    """As in `reservoir_reference.py`, for eager calls without a transform and without a gradient."""
+    """As in `reservoir_reference.py`, for calls without a transform and without a gradient."""
     check(x, h_0, feedback, lengths, reset, leak, weights.W_in)
     if why_not := obstacle(x, *(t for t in (h_0, feedback) if t is not None), *weights.tensors):
         raise RuntimeError(f"reservoir: {why_not}")
+    if torch.compiler.is_compiling():
+        W = (weights.W_in, weights.rows, weights.columns, weights.values, weights.b)
+        return torch.ops.elman.reservoir.default(x, h_0, feedback, lengths, reset, leak, *W)
     return _run(x, h_0, feedback, lengths, reset, leak, weights.W_in.shape[0], weights.packed)
 
 
@@ -101,7 +105,7 @@ def _run(
     y, h_n = empty(x, T, B, N), x.new_empty(B, N)
     states = x.new_empty(B, 2, (-(-N // lanes) + 1) * lanes)
     lengths = None if lengths is None else lengths.to("cpu", torch.int64)
-    arrays = [None if t is None else t.contiguous() for t in (x, h_0, feedback, lengths, reset)]
+    arrays = [plain(t) for t in (x, h_0, feedback, lengths, reset)]
     # Threads share the sequences of a batch: one sequence alone would need both to wait for each other at each step.
     threads = threads_for(T * B * (GATHER * packed[1].numel() + N * I)) if B > 1 else 1
     how: list[Any] = [compiled.isa_index(None), DTYPES.index(x.dtype), threads, T, B, I, N, leak]

@@ -6,7 +6,7 @@ state's parts and the kernel that it calls.
 
 import math
 import warnings
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from elman import kernels
 from .padding import Lengths, check_lengths, repack, reverse_time, unpack
 
 State = Tensor | tuple[Tensor, ...]
-Weights = dict[str, Tensor]
+Weights = dict[str, Any]
 
 
 class Recurrent(nn.Module):
