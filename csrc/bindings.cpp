@@ -2,16 +2,7 @@
 // 15; that an address belongs to a tensor of the right shape and type is checked in ops.py, the only caller.
 #include "bindings.h"
 
-namespace {
-
-std::vector<std::string> names(bool supported_only) {
-    std::vector<std::string> found;
-    for (size_t i = 0; elman::table(i); ++i)
-        if (!supported_only || elman::supported(i)) found.emplace_back(elman::table(i)->name);
-    return found;
-}
-
-void check(int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H) {
+void check_sizes(int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H) {
     // A packed panel is never more than 64 units wide, and a step never keeps more than 8 numbers a unit.
     const bool possible = T >= 1 && B >= 1 && I >= 1 && H >= 1 && addressable(T, B, I) && H < (int64_t(1) << 31) &&
                           I < (int64_t(1) << 31) && addressable(T, B, 8 * (H + 64)) && addressable(H + 64, I + H + 1, 8);
@@ -24,6 +15,15 @@ void check(int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H) {
 void check_packed(size_t expected, size_t found) {
     if (found < expected)
         throw nb::value_error(("expected a workspace of " + text(expected) + " numbers, found " + text(found)).c_str());
+}
+
+namespace {
+
+std::vector<std::string> names(bool supported_only) {
+    std::vector<std::string> found;
+    for (size_t i = 0; elman::table(i); ++i)
+        if (!supported_only || elman::supported(i)) found.emplace_back(elman::table(i)->name);
+    return found;
 }
 
 // The batch is cut into parts, or the whole of it is done by the members of a team.
@@ -40,13 +40,13 @@ void each(int64_t B, int64_t parts, int64_t members, const Work& work) {
 }
 
 size_t forward_workspace(size_t isa, int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
-    check(cell, dtype, T, B, I, H);
+    check_sizes(cell, dtype, T, B, I, H);
     check_threads(parts, 1, B);
     return with(isa, cell, dtype, [&](const auto& k) { return k.forward_workspace(T, B, I, H, parts); });
 }
 
 size_t backward_workspace(size_t isa, int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts, int64_t members) {
-    check(cell, dtype, T, B, I, H);
+    check_sizes(cell, dtype, T, B, I, H);
     check_threads(parts, members, B);
     return with(isa, cell, dtype, [&](const auto& k) { return k.backward_workspace(T, B, I, H, parts, members); });
 }
@@ -130,6 +130,7 @@ NB_MODULE(_native, m) {
           "W_ih"_a, "W_hh"_a, "lengths"_a, "reset"_a, "y"_a, "saved"_a, "c"_a, "dy"_a, "dx"_a, "dh"_a, "dc"_a, "dW_ih"_a,
           "dW_hh"_a, "packed"_a, "packed_size"_a,
           "Backward of csrc/kernels.h, each part or member on a thread of its own; 0 stands for null. Releases the GIL.");
+    bind_variant(m);
     bind_scan(m);
     bind_step(m);
     bind_reservoir(m);

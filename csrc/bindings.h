@@ -58,6 +58,10 @@ T* at(uintptr_t address) {
     return reinterpret_cast<T*>(address);
 }
 
+void check_sizes(int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H);
+void check_packed(size_t expected, size_t found);
+
+void bind_variant(nb::module_& m);
 void bind_scan(nb::module_& m);
 void bind_reservoir(nb::module_& m);
 void bind_step(nb::module_& m);

@@ -1,5 +1,5 @@
 // The gated recurrent unit over a whole sequence, forward and backward. kernels.h is the contract.
-#include "recurrence.h"
+#include "variants.h"
 
 namespace elman::ELMAN_ISA {
 
@@ -51,7 +51,54 @@ struct Gru {
     }
 };
 
+// Here the sums stand in the order of the weights, r z n.
+struct GruVariant {
+    static constexpr elman::Cell cell = gru;
+    static constexpr int64_t gates = 3, kept = 4;
+    static constexpr bool has_c = false, apart = true;
+
+    template <class Real>
+    static void row(const Row<Real>& row) {
+        using S = Simd<Real>;
+        const int64_t H = row.a.H;
+        vectors_of<Real>(H, [&](int64_t k) {
+            typename S::Vector gates[2] = {row.x_sum(0, k) + row.h_sum(0, k), row.x_sum(1, k) + row.h_sum(1, k)};
+            row.note(0, gates[0], k);
+            row.note(1, gates[1], k);
+            S::sigmoid(gates);
+            const auto r = gates[0], z = gates[1], u = row.h_sum(2, k), n_bar = row.x_sum(2, k) + r * u, n = S::tanh(n_bar);
+            row.note(2, n_bar, k);
+            put(row.saved, n, k, H);
+            put(row.saved + H, r, k, H);
+            put(row.saved + 2 * H, z, k, H);
+            put(row.saved + 3 * H, u, k, H);
+            put(row.out, (Real(1) - z) * n + z * get(row.h, k, H), k, H);
+        });
+    }
+
+    template <class Real>
+    static void row_back(const RowBack<Real>& row) {
+        const int64_t H = row.a.H;
+        Real* dh_before = row.a.dh + row.b * H;
+        vectors_of<Real>(H, [&](int64_t k) {
+            const auto n = get(row.saved, k, H), r = get(row.saved + H, k, H), z = get(row.saved + 2 * H, k, H);
+            const auto u = get(row.saved + 3 * H, k, H), dh = get(row.dout, k, H);
+            const auto dn = dh * (Real(1) - z) * (Real(1) - n * n), dr = dn * u * r * (Real(1) - r);
+            const auto dz = dh * (get(row.h, k, H) - n) * z * (Real(1) - z);
+            put(row.to_x, dr, k, H);
+            put(row.to_x + H, dz, k, H);
+            put(row.to_x + 2 * H, dn, k, H);
+            put(row.to_h, dr, k, H);
+            put(row.to_h + H, dz, k, H);
+            put(row.to_h + 2 * H, dn * r, k, H);
+            add_to(dh_before, dh * z, k, H);
+        });
+    }
+};
+
 extern const Kernels<float> gru_f32 = Recurrence<float, Gru>::kernels;
 extern const Kernels<double> gru_f64 = Recurrence<double, Gru>::kernels;
+extern const Variants<float> gru_variant_f32 = Variant<float, GruVariant>::variants;
+extern const Variants<double> gru_variant_f64 = Variant<double, GruVariant>::variants;
 
 }  // namespace elman::ELMAN_ISA

@@ -92,6 +92,60 @@ struct Member {
     int64_t last(int64_t n) const { return (index + 1) * n / of; }
 };
 
+// What may be added to a plain cell; null, or 0, where it is not. src/elman/kernels/reference.py says what each does. Only
+// the variants below look at it. There every array whose second or third dimension is H for h has R instead.
+template <class Real>
+struct Extras {
+    int64_t R;               // size of h: H, or what W_hr projects to
+    const Real* W_hr;        // (R, H)       in; lstm only
+    const Real* peephole;    // (3, H)       in; of i f o; lstm only
+    const Real* norm_ih;     // (G * H)      in; where it is, the sums are normalised
+    const Real* norm_hh;     // (G * H)      in; there where norm_ih is
+    const Real* norm_c;      // (H)          in; lstm only, there where norm_ih is
+    const Real* bias_c;      // (H)          in
+    const Real* mask;        // (B, R)       in
+    const uint8_t* keep_h;   // (T, B, R)    in
+    const uint8_t* keep_c;   // (T, B, H)    in; lstm only
+    Real zoneout_h, zoneout_c;
+
+    bool normed() const { return norm_ih; }
+};
+
+template <class Real>
+struct VariantForward : Forward<Real> {
+    Extras<Real> with;
+    Real* bars;              // (T, B, G * H)  out: what is squashed, undefined where t >= lengths[b]; null: not wanted
+};
+
+template <class Real>
+struct VariantBackward : Backward<Real> {
+    Extras<Real> with;
+    Real* squares;           // (T, B, 2)    out: the sums of squares of dL/dh_t and dL/dc_t; null: not wanted
+    Real* dW_hr;             // (parts, H + 1, R)  out, the last row undefined; null where W_hr is
+    Real* dsmall;            // (parts, small_numbers)  out: of b_ih, b_hh (where normed), norm_ih, norm_hh: G * H each;
+                             //              peephole: 3 H; norm_c, bias_c: H each
+};
+
+// Numbers that a variant saves of each step of a sequence:
+//   rnn   h before zoneout;  lstm  i f g o, and c before zoneout;  gru  r z n u^n
+// and where normed, the two normalised sums, the lstm's normalised c, and what each was multiplied with.
+constexpr int64_t variant_saved(Cell cell, int64_t H, bool normed) {
+    const int64_t has_c = cell == lstm, own = has_c ? 5 : cell == gru ? 4 : 1;
+    return own * H + (normed ? (2 * gates(cell) + has_c) * H + 3 : 0);
+}
+constexpr int64_t small_numbers(Cell cell, int64_t H) { return (4 * gates(cell) + 5) * H; }
+
+// A cell with extras. The gates of dW_ih and dW_hh stand in the order of the weights.
+template <class Real>
+struct Variants {
+    size_t (*forward_workspace)(const VariantForward<Real>&);
+    size_t (*backward_workspace)(const VariantBackward<Real>&);
+    void (*pack)(const VariantForward<Real>&);
+    void (*forward)(const VariantForward<Real>&, int64_t part, int64_t begin, int64_t end);
+    void (*pack_back)(const VariantBackward<Real>&);
+    void (*backward)(const VariantBackward<Real>&, int64_t part, int64_t begin, int64_t end);
+};
+
 // One cell in one precision.
 template <class Real>
 struct Kernels {
@@ -176,6 +230,8 @@ struct Table {
     const char* name;
     const Kernels<float>* f32[cells];
     const Kernels<double>* f64[cells];
+    const Variants<float>* variant_f32[cells];
+    const Variants<double>* variant_f64[cells];
     const ScanKernels<float>* scan_f32[2];  // of real numbers, of complex ones
     const ScanKernels<double>* scan_f64[2];
     ReservoirKernel<float> reservoir_f32;

@@ -1,5 +1,5 @@
 // The simple recurrent network over a whole sequence, forward and backward. kernels.h is the contract.
-#include "recurrence.h"
+#include "variants.h"
 
 namespace elman::ELMAN_ISA {
 
@@ -35,9 +35,43 @@ struct Rnn {
     }
 };
 
+template <bool relu>
+struct RnnVariant {
+    static constexpr elman::Cell cell = relu ? rnn_relu : rnn_tanh;
+    static constexpr int64_t gates = 1, kept = 1;
+    static constexpr bool has_c = false, apart = false;
+
+    template <class Real>
+    static void row(const Row<Real>& r) {
+        using S = Simd<Real>;
+        const int64_t H = r.a.H;
+        vectors_of<Real>(H, [&](int64_t k) {
+            const auto h_bar = r.x_sum(0, k) + r.h_sum(0, k), h = relu ? S::relu(h_bar) : S::tanh(h_bar);
+            r.note(0, h_bar, k);
+            put(r.saved, h, k, H);
+            put(r.out, h, k, H);
+        });
+    }
+
+    template <class Real>
+    static void row_back(const RowBack<Real>& r) {
+        using S = Simd<Real>;
+        const int64_t H = r.a.H;
+        vectors_of<Real>(H, [&](int64_t k) {
+            const auto h = get(r.saved, k, H);
+            const auto slope = relu ? (h > typename S::Vector{} ? S::all(1) : typename S::Vector{}) : Real(1) - h * h;
+            put(r.to_x, get(r.dout, k, H) * slope, k, H);
+        });
+    }
+};
+
 extern const Kernels<float> rnn_tanh_f32 = Recurrence<float, Rnn<false>>::kernels;
 extern const Kernels<double> rnn_tanh_f64 = Recurrence<double, Rnn<false>>::kernels;
 extern const Kernels<float> rnn_relu_f32 = Recurrence<float, Rnn<true>>::kernels;
 extern const Kernels<double> rnn_relu_f64 = Recurrence<double, Rnn<true>>::kernels;
+extern const Variants<float> rnn_tanh_variant_f32 = Variant<float, RnnVariant<false>>::variants;
+extern const Variants<double> rnn_tanh_variant_f64 = Variant<double, RnnVariant<false>>::variants;
+extern const Variants<float> rnn_relu_variant_f32 = Variant<float, RnnVariant<true>>::variants;
+extern const Variants<double> rnn_relu_variant_f64 = Variant<double, RnnVariant<true>>::variants;
 
 }  // namespace elman::ELMAN_ISA

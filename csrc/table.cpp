@@ -5,6 +5,8 @@ namespace elman::ELMAN_ISA {
 
 extern const Kernels<float> rnn_tanh_f32, rnn_relu_f32, lstm_f32, gru_f32;
 extern const Kernels<double> rnn_tanh_f64, rnn_relu_f64, lstm_f64, gru_f64;
+extern const Variants<float> rnn_tanh_variant_f32, rnn_relu_variant_f32, lstm_variant_f32, gru_variant_f32;
+extern const Variants<double> rnn_tanh_variant_f64, rnn_relu_variant_f64, lstm_variant_f64, gru_variant_f64;
 extern const ScanKernels<float> scan_f32, scan_c64;
 extern const ScanKernels<double> scan_f64, scan_c128;
 void reservoir(const Reservoir<float>&, int64_t begin, int64_t end);
@@ -18,6 +20,8 @@ const Table table = {
     .name = ELMAN_NAME(ELMAN_ISA),
     .f32 = {&rnn_tanh_f32, &rnn_relu_f32, &lstm_f32, &gru_f32},
     .f64 = {&rnn_tanh_f64, &rnn_relu_f64, &lstm_f64, &gru_f64},
+    .variant_f32 = {&rnn_tanh_variant_f32, &rnn_relu_variant_f32, &lstm_variant_f32, &gru_variant_f32},
+    .variant_f64 = {&rnn_tanh_variant_f64, &rnn_relu_variant_f64, &lstm_variant_f64, &gru_variant_f64},
     .scan_f32 = {&scan_f32, &scan_c64},
     .scan_f64 = {&scan_f64, &scan_c128},
     .reservoir_f32 = reservoir,

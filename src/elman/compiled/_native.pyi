@@ -29,6 +29,26 @@ def backward(isa: int, cell: int, dtype: int, parts: int, members: int, T: int, 
     Backward of csrc/kernels.h, each part or member on a thread of its own; 0 stands for null. Releases the GIL.
     """
 
+def variant_saved_numbers(cell: int, H: int, normed: bool) -> int:
+    """Numbers that a variant saves of each step of a sequence."""
+
+def variant_small_numbers(cell: int, H: int) -> int:
+    """Numbers of dsmall that each part has."""
+
+def variant_forward_workspace(isa: int, cell: int, dtype: int, T: int, B: int, I: int, H: int, R: int, parts: int, projected: bool, normed: bool) -> int:
+    """Numbers that variant_forward needs as scratch."""
+
+def variant_backward_workspace(isa: int, cell: int, dtype: int, T: int, B: int, I: int, H: int, R: int, parts: int, projected: bool, normed: bool) -> int:
+    """Numbers that variant_backward needs as scratch."""
+
+def variant_forward(isa: int, cell: int, dtype: int, parts: int, T: int, B: int, I: int, H: int, R: int, zoneout_h: float, zoneout_c: float, x: int, h_0: int, c_0: int, W_ih: int, W_hh: int, b_ih: int, b_hh: int, W_hr: int, peephole: int, norm_ih: int, norm_hh: int, norm_c: int, bias_c: int, mask: int, keep_h: int, keep_c: int, lengths: int, reset: int, y: int, h_n: int, c_n: int, saved: int, c: int, bars: int, packed: int, packed_size: int) -> None:
+    """
+    VariantForward of csrc/kernels.h, each part on a thread of its own; 0 stands for null. Releases the GIL.
+    """
+
+def variant_backward(isa: int, cell: int, dtype: int, parts: int, T: int, B: int, I: int, H: int, R: int, zoneout_h: float, zoneout_c: float, x: int, h_0: int, c_0: int, W_ih: int, W_hh: int, W_hr: int, peephole: int, norm_ih: int, norm_hh: int, norm_c: int, bias_c: int, mask: int, keep_h: int, keep_c: int, lengths: int, reset: int, y: int, saved: int, c: int, dy: int, dx: int, dh: int, dc: int, dW_ih: int, dW_hh: int, dW_hr: int, dsmall: int, squares: int, packed: int, packed_size: int) -> None:
+    """VariantBackward of csrc/kernels.h, likewise. Releases the GIL."""
+
 def scan_forward(isa: int, dtype: int, complex: bool, threads: int, T: int, B: int, H: int, a_step: int, a_row: int, a: int, b: int, h_0: int, lengths: int, reset: int, h: int, h_n: int) -> None:
     """
     Scan of csrc/kernels.h, where H and the steps of a count complex numbers once; 0 stands for null. Releases the GIL.

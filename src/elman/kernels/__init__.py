@@ -116,6 +116,10 @@ def gru(
 
 
 def _run(a: Arguments, trace: Trace | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    if trace is not None and torch.compiler.is_compiling():
+        raise RuntimeError(
+            f"{a.name}: a trace can't be taken inside torch.compile or torch.export; call the layer eagerly"
+        )
     a = _without_full_lengths(a)
     name, _ = _choose(a.numbers, partial(_obstacle, a=a, traced=trace is not None))
     if name == "torch":
@@ -125,7 +129,7 @@ def _run(a: Arguments, trace: Trace | None) -> tuple[Tensor, tuple[Tensor, ...]]
 
 def _obstacle(name: str, a: Arguments, traced: bool) -> str | None:
     if name == "native":
-        return ops.obstacle(a) or ("the native kernels have no trace" if traced else None)
+        return ops.obstacle(a)
     return fused.obstacle(a) or ("torch's implementation has no trace" if traced else None)
 
 

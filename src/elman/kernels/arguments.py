@@ -1,10 +1,12 @@
 """What a recurrence reads: one tuple for all three cells, checked once, which every implementation takes whole."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
+
+from .native import plain
 
 Maybe = Tensor | None
 HC = tuple[Tensor, Tensor]
@@ -66,6 +68,10 @@ class Arguments(NamedTuple):
         return self.cell.partition("_")[0]
 
     @property
+    def hidden_size(self) -> int:
+        return self.W_ih.shape[0] // GATES[self.cell]
+
+    @property
     def state(self) -> tuple[Tensor, ...] | None:
         if self.h_0 is None:
             return None
@@ -85,6 +91,17 @@ class Arguments(NamedTuple):
     def numbers(self) -> list[Tensor]:
         """All tensors that must be of one dtype on one device."""
         return [t for t in self.tensors[: LAST - FIRST + 1] if t is not None]
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is added to the cell."""
+        return not (self.zoneout_h or self.zoneout_c or any(t is not None for t in self.tensors[7:-2]))
+
+    def addressable(self, names: Iterable[str]) -> dict[str, Maybe]:
+        """Those tensors, and lengths, as kernels read them."""
+        given = {name: plain(getattr(self, name)) for name in names}
+        given["lengths"] = None if self.lengths is None else self.lengths.to("cpu", torch.int64).contiguous()
+        return given
 
     @property
     def extras(self) -> list[str]:

@@ -64,6 +64,11 @@ def plain(t: Tensor | None) -> Tensor | None:
     return None if t is None else t.contiguous().resolve_conj().resolve_neg()
 
 
+def own_copy(t: Tensor | None, like: Tensor, *shape: int) -> Tensor:
+    """`t` in memory of its own; zeros for None."""
+    return like.new_zeros(shape) if t is None else like.new_empty(shape).copy_(t)
+
+
 def address(t: Tensor | None) -> int:
     """Where the numbers of a contiguous tensor lie; 0 for none."""
     return 0 if t is None else t.data_ptr()

@@ -14,7 +14,7 @@ from torch.autograd import forward_ad
 
 from elman import compiled
 
-from . import recurrence, reference
+from . import recurrence, reference, variants
 from .arguments import FIRST, LAST, Arguments, Maybe, cells
 from .native import DTYPES
 from .trace import Trace
@@ -35,8 +35,6 @@ def obstacle(a: Arguments) -> str | None:
         return "the native kernels work on the CPU only"
     if x.dtype not in DTYPES or any(t.dtype != x.dtype for t in others):
         return "the native kernels take float32 or float64, all alike"
-    if a.extras:
-        return f"the native kernels have no {a.extras[0]}"
     if torch.is_autocast_enabled("cpu"):
         return "autocast is active"
     if any(t.layout != torch.strided for t in numbers):
@@ -60,15 +58,39 @@ def run(a: Arguments, trace: Trace | None = None, isa: str | None = None) -> tup
     elif needs_graph:  # past the dispatcher, which costs some microseconds a call
         y, h_n, c_n, *_ = _Recurrence.apply(None, trace, isa, *a)
     else:
-        y, h_n, c_n, *_ = recurrence.forward(a, keep=False, isa=isa)
+        y, h_n, c_n, *_ = _native_forward(a, False, isa, trace)
     return y, (h_n, c_n) if a.cell == "lstm" else (h_n,)
+
+
+def _native_forward(a: Arguments, keep: bool, isa: str | None = None, trace: Trace | None = None) -> tuple[Tensor, ...]:
+    if a.plain and trace is None:
+        return recurrence.forward(a, keep, isa)
+    return variants.forward(a, keep, isa, trace)
+
+
+def _native_backward(
+    a: Arguments,
+    y: Tensor,
+    saved: Tensor,
+    c: Tensor,
+    dy: Maybe,
+    dh_n: Maybe,
+    dc_n: Maybe,
+    need_dx: bool,
+    isa: str | None = None,
+    trace: Trace | None = None,
+) -> tuple[Tensor, ...]:
+    given = (a, y, saved, c, dy, dh_n, dc_n, need_dx, isa)
+    if trace is None and a.plain and tuple(saved.shape) == recurrence.kept_sizes(a, True)[0]:
+        return recurrence.backward(*given)
+    return variants.backward(*given, trace)
 
 
 class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, keys: Any, trace: Trace | None, isa: str | None, *given: Any) -> Any:
         if keys is None:
-            results = recurrence.forward(Arguments(*given), keep=True, isa=isa)
+            results = _native_forward(Arguments(*given), True, isa, trace)
         else:
             with torch._C._AutoDispatchBelowAutograd():
                 results = torch.ops.elman.recurrence.default.redispatch(keys, *given[:FIRST], True, *given[FIRST:])
@@ -92,8 +114,8 @@ class _Recurrence(torch.autograd.Function):
         if torch.is_grad_enabled() or torch._C._are_functorch_transforms_active() or torch.compiler.is_compiling():
             grads = torch.ops.elman.recurrence_backward.default(*a[:FIRST], needs[0], *a[FIRST:], *kept, dy, dh_n, dc_n)
         else:
-            y, saved_gates, c = kept
-            grads = recurrence.backward(a, y, saved_gates, c, dy, dh_n, dc_n, need_dx=needs[0], isa=ctx.isa)
+            y, gates, c = kept
+            grads = _native_backward(a, y, gates, c, dy, dh_n, dc_n, needs[0], ctx.isa, ctx.trace)
         return (
             *[None] * (3 + FIRST),
             *(g if wanted else None for g, wanted in zip(grads, needs, strict=True)),
@@ -110,12 +132,28 @@ def _forward(*given: Any) -> tuple[Tensor, ...]:
     a = _arguments(given)
     if problem := obstacle(a):
         raise RuntimeError(f"{a.name}: {problem}")
-    return recurrence.forward(a, keep=given[FIRST])
+    return _native_forward(a, given[FIRST])
 
 
 def _backward(*given: Any) -> tuple[Tensor, ...]:
-    y, saved, c, dy, dh_n, dc_n = given[-6:]
-    return recurrence.backward(_arguments(given), y, saved, c, dy, dh_n, dc_n, need_dx=given[FIRST])
+    a, (y, saved, c, dy, dh_n, dc_n) = _arguments(given), given[-6:]
+    (T, B, _), R, H = a.x.shape, a.W_hh.shape[1], a.hidden_size
+    wanted: dict[str, Any] = {
+        "y": (y, [(T, B, R)]),
+        "dy": (dy, [(T, B, R)]),
+        "dh_n": (dh_n, [(B, R)]),
+        "dc_n": (dc_n, [(B, H)]),
+    }
+    for index, name in enumerate(("saved", "c")):
+        wanted[name] = (given[-5 + index], [module.kept_sizes(a, True)[index] for module in (recurrence, variants)])
+    for name, (t, shapes) in wanted.items():
+        if t is not None and (tuple(t.shape) not in shapes or t.dtype != a.x.dtype):
+            raise ValueError(
+                f"{a.name}: expected {name} {shapes[0]} of {a.x.dtype}, found {tuple(t.shape)} of {t.dtype}"
+            )
+    if problem := obstacle(a):
+        raise RuntimeError(f"{a.name}: {problem}")
+    return _native_backward(a, y, saved, c, dy, dh_n, dc_n, given[FIRST])
 
 
 def _forward_autograd(keys: Any, *given: Any) -> Any:
@@ -176,14 +214,19 @@ def _forward_by_reference(*given: Any) -> tuple[Tensor, ...]:
 def _forward_fake(*given: Any) -> tuple[Tensor, ...]:
     a, keep = _arguments(given), given[FIRST]
     T, B, _ = a.x.shape
-    R, H = a.W_hh.shape[1], recurrence.hidden_size(a)
-    sizes = [(T, B, R), (B, R), (B, H) if a.cell == "lstm" else (0,), *recurrence.kept_sizes(a, keep)]
+    R, H = a.W_hh.shape[1], a.hidden_size
+    sizes = [
+        (T, B, R),
+        (B, R),
+        (B, H) if a.cell == "lstm" else (0,),
+        *(recurrence if a.plain else variants).kept_sizes(a, keep),
+    ]
     return tuple(a.x.new_empty(size) for size in sizes)
 
 
 def _backward_fake(*given: Any) -> tuple[Tensor, ...]:
     a, need_dx = _arguments(given), given[FIRST]
-    B, R, H = a.x.shape[1], a.W_hh.shape[1], recurrence.hidden_size(a)
+    B, R, H = a.x.shape[1], a.W_hh.shape[1], a.hidden_size
     shapes: list[Any] = [a.x.shape if need_dx else (0,), (B, R), (B, H) if a.cell == "lstm" else (0,)]
     shapes += [(0,) if t is None else t.shape for t in a.differentiable[3:]]
     return tuple(a.x.new_empty(shape) for shape in shapes)

@@ -7,20 +7,18 @@ from elman import compiled
 
 from .arguments import FIRST, GATES, LAST, Arguments, Maybe
 from .buffers import empty
-from .native import DTYPES, address, plain, threads_for
+from .native import DTYPES, address, own_copy, plain, threads_for
 
 SAVED = {"rnn_tanh": 0, "rnn_relu": 0, "lstm": 4, "gru": 4}  # saved_blocks of csrc/kernels.h
+
+NAMES = ("x", "h_0", "c_0", "W_ih", "W_hh", "reset")
 
 CACHED = 1 << 20  # bytes
 
 
-def hidden_size(a: Arguments) -> int:
-    return a.W_ih.shape[0] // GATES[a.cell]
-
-
 def kept_sizes(a: Arguments, keep: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The shapes of what forward keeps for backward: `saved` and `c` of csrc/kernels.h."""
-    (T, B, _), H = a.x.shape, hidden_size(a)
+    (T, B, _), H = a.x.shape, a.hidden_size
     saved = (T, B, SAVED[a.cell] * H) if keep and SAVED[a.cell] else (0,)
     return saved, (T, B, H) if keep and a.cell == "lstm" else (0,)
 
@@ -28,9 +26,9 @@ def kept_sizes(a: Arguments, keep: bool) -> tuple[tuple[int, ...], tuple[int, ..
 def forward(a: Arguments, keep: bool, isa: str | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """`y, h_n, c_n, saved, c`; what the cell does not have, or `keep` does not ask for, has no elements."""
     x = a.x
-    (T, B, I), H = x.shape, hidden_size(a)
+    (T, B, I), H = x.shape, a.hidden_size
     index, number, dtype = compiled.isa_index(isa), compiled.CELLS.index(a.cell), DTYPES.index(x.dtype)
-    given = _addressable(a)  # holds the memory meanwhile
+    given = a.addressable((*NAMES, "b_ih", "b_hh"))  # holds the memory meanwhile
     y, h_n = x.new_empty(T, B, H), x.new_empty(B, H)
     c_n = x.new_empty(B, H) if a.cell == "lstm" else x.new_empty(0)
     saved, c = (empty(x, *size) for size in kept_sizes(a, keep))
@@ -63,15 +61,14 @@ def backward(
 ) -> tuple[Tensor, ...]:
     """The gradients of `a.differentiable`; what is not there or not needed has no elements."""
     x, cell = a.x, a.cell
-    (T, B, I), H, G = x.shape, hidden_size(a), GATES[cell]
+    (T, B, I), H, G = x.shape, a.hidden_size, GATES[cell]
     index, number, dtype = compiled.isa_index(isa), compiled.CELLS.index(cell), DTYPES.index(x.dtype)
     parts, members = _shares(a, back=True)
-    given = _addressable(a)
-    del given["b_ih"], given["b_hh"]
+    given = a.addressable(NAMES)
     given |= {"y": plain(y), "dy": plain(dy), "saved": saved, "c": c}
     dx = torch.empty_like(x, memory_format=torch.contiguous_format) if need_dx else x.new_empty(0)
-    dh = _copy(dh_n, x, B, H)
-    dc = _copy(dc_n, x, B, H) if cell == "lstm" else x.new_empty(0)
+    dh = own_copy(dh_n, x, B, H)
+    dc = own_copy(dc_n, x, B, H) if cell == "lstm" else x.new_empty(0)
     dW_ih, dW_hh = empty(x, parts, I + 1, G * H), empty(x, parts, H + 1, G * H)
     sizes = {"T": T, "B": B, "I": I, "H": H, "parts": parts, "members": members}
     packed = empty(x, compiled._native.backward_workspace(index, number, dtype, **sizes))
@@ -93,27 +90,15 @@ def backward(
     return dx, dh, dc, *weights, *biases, *rest
 
 
-def _addressable(a: Arguments) -> dict[str, Maybe]:
-    names = ("x", "h_0", "c_0", "W_ih", "W_hh", "b_ih", "b_hh", "reset")
-    given = {name: plain(getattr(a, name)) for name in names}
-    lengths = None if a.lengths is None else a.lengths.to("cpu", torch.int64).contiguous()
-    return given | {"lengths": lengths}
-
-
 def _shares(a: Arguments, back: bool) -> tuple[int, int]:
     """Into how many parts threads cut the batch, and how many do a part together.
 
     Weights that fill a core's cache are better read by one thread only. Backward, the threads of a team also have to
     read each other's gradients, which is worth it for few sequences only.
     """
-    (T, B, I), H, gates = a.x.shape, hidden_size(a), GATES[a.cell]
+    (T, B, I), H, gates = a.x.shape, a.hidden_size, GATES[a.cell]
     threads = threads_for((3 if back else 1) * T * B * H * (I + H) * gates)
     few = not back or threads >= B // 4
     if few and gates * H * (I + H) * a.x.element_size() > CACHED:
         return 1, threads
     return min(B, threads), 1
-
-
-def _copy(t: Maybe, like: Tensor, *shape: int) -> Tensor:
-    """`t` in memory of its own; zeros for None."""
-    return like.new_zeros(shape) if t is None else like.new_empty(shape).copy_(t)
