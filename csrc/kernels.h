@@ -131,7 +131,7 @@ struct VariantBackward : Backward<Real> {
 // and where normed, the two normalised sums, the lstm's normalised c, and what each was multiplied with.
 constexpr int64_t variant_saved(Cell cell, int64_t H, bool normed) {
     const int64_t has_c = cell == lstm, own = has_c ? 5 : cell == gru ? 4 : 1;
-    return own * H + (normed ? (2 * gates(cell) + has_c) * H + 3 : 0);
+    return own * H + (normed ? (2 * gates(cell) + has_c) * H + 2 + has_c : 0);
 }
 constexpr int64_t small_numbers(Cell cell, int64_t H) { return (4 * gates(cell) + 5) * H; }
 

@@ -124,10 +124,35 @@ def test_random_calls(isa, threads, data):
     ]
     lengths = data.draw(st.none() | st.lists(st.integers(0, T), min_size=B, max_size=B), label="lengths")
     options = {"lengths": None if lengths is None else torch.tensor(lengths)}
+    if data.draw(st.booleans(), label="reset"):
+        options["reset"] = torch.rand(T, B, generator=g) < 0.3
     if cell == "rnn":
         options["nonlinearity"] = data.draw(st.sampled_from(["tanh", "relu"]))
     with using_threads(threads):
         assert_agrees(cell, made, isa, **options)
+
+
+@needs_native
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_random_sizes_up_to_600(data):
+    cell, dtype = data.draw(st.sampled_from(CELLS)), data.draw(st.sampled_from(DTYPES))
+    sizes = [data.draw(st.integers(1, 600), label=name) for name in "TBIH"]
+    while math.prod(sizes) > 3e8:  # what the reference computes in some seconds
+        sizes[sizes.index(max(sizes))] //= 2
+    T, B, I, H = sizes
+    g = torch.Generator().manual_seed(data.draw(st.integers(0, 999)))
+
+    def draw(*shape, bound):
+        return ((torch.rand(shape, generator=g, dtype=torch.float64) * 2 - 1) * bound).to(dtype)
+
+    rows, bound = GATES[cell] * H, 1 / math.sqrt(I + H)
+    h, c = draw(B, H, bound=1), draw(B, H, bound=1)
+    weights = [draw(rows, I, bound=bound), draw(rows, H, bound=bound), draw(rows, bound=1), draw(rows, bound=1)]
+    made = [draw(T, B, I, bound=2), (h, c) if cell == "lstm" else h, *weights]
+    lengths, reset = torch.randint(0, T + 1, (B,), generator=g), torch.rand(T, B, generator=g) < 0.05
+    assert_agrees(cell, made, None, lengths=lengths, reset=reset)
 
 
 @contextmanager

@@ -95,7 +95,7 @@ class _Recurrence(torch.autograd.Function):
             with torch._C._AutoDispatchBelowAutograd():
                 results = torch.ops.elman.recurrence.default.redispatch(keys, *given[:FIRST], True, *given[FIRST:])
         ctx.set_materialize_grads(False)
-        ctx.settings, ctx.trace, ctx.isa = given[:FIRST], trace, isa
+        ctx.settings, ctx.trace, ctx.isa, ctx.eager = given[:FIRST], trace, isa, keys is None
         ctx.mark_non_differentiable(*(results[3:] if given[0] == "lstm" else results[2:]))
         y, _, _, *kept = results
         ctx.save_for_backward(*given[FIRST:], y, *kept)
@@ -110,8 +110,8 @@ class _Recurrence(torch.autograd.Function):
         saved = ctx.saved_tensors
         count = len(Arguments._fields) - FIRST
         a, kept = Arguments(*ctx.settings, *saved[:count]), saved[count:]
-        # A graph that will be differentiated again, or a vmap over dy (is_grads_batched): the op's rules know.
-        if torch.is_grad_enabled() or torch._C._are_functorch_transforms_active() or torch.compiler.is_compiling():
+        # In a graph that will be differentiated again, or in a vmap over dy (is_grads_batched), the op's rules know.
+        if not ctx.eager or torch.is_grad_enabled() or torch._C._are_functorch_transforms_active():
             grads = torch.ops.elman.recurrence_backward.default(*a[:FIRST], needs[0], *a[FIRST:], *kept, dy, dh_n, dc_n)
         else:
             y, gates, c = kept
@@ -132,7 +132,13 @@ def _forward(*given: Any) -> tuple[Tensor, ...]:
     a = _arguments(given)
     if problem := obstacle(a):
         raise RuntimeError(f"{a.name}: {problem}")
-    return _native_forward(a, given[FIRST])
+    y, h_n, c_n, saved, c = _native_forward(a, given[FIRST])
+    if a.lengths is not None and given[FIRST]:  # undefined there, which an op's results must not be
+        padding = torch.arange(a.x.shape[0])[:, None, None] >= a.lengths.to("cpu")[:, None]
+        for t in (saved, c):
+            if t.numel():
+                t.masked_fill_(padding, 0)
+    return y, h_n, c_n, saved, c
 
 
 def _backward(*given: Any) -> tuple[Tensor, ...]:
@@ -199,16 +205,18 @@ def _backward_by_reference(*given: Any) -> tuple[Tensor, ...]:
     return tuple(next(grads) if is_there else a.x.new_empty(0) for is_there in there)
 
 
-def _vmap(function: Any) -> Any:
+def _vmap(op: Any) -> Any:
+    """One sample after the other: each may have weights of its own."""
+
     def rule(info: Any, in_dims: Sequence[int | None], *given: Any) -> Any:
-        results = torch.vmap(function, tuple(in_dims), randomness="different")(*given)
-        return results, (0,) * len(results)
+        def sample(k: int) -> list[Any]:
+            return [t if d is None else t.select(d, k) for t, d in zip(given, in_dims, strict=True)]
+
+        results = [op(*sample(k)) for k in range(info.batch_size)]
+        stacked = tuple(torch.stack(parts) for parts in zip(*results, strict=True))
+        return stacked, (0,) * len(stacked)
 
     return rule
-
-
-def _forward_by_reference(*given: Any) -> tuple[Tensor, ...]:
-    return _by_reference(_arguments(given))
 
 
 def _forward_fake(*given: Any) -> tuple[Tensor, ...]:
@@ -249,13 +257,13 @@ _library.define(
         (f"d_{name}" for name in Arguments._fields[FIRST:LAST]),
     )
 )
-for _name, _native_rule, _autograd, _reference_rule, _fake in (
-    ("recurrence", _forward, _forward_autograd, _forward_by_reference, _forward_fake),
-    ("recurrence_backward", _backward, _backward_autograd, _backward_by_reference, _backward_fake),
+for _name, _native_rule, _autograd, _fake in (
+    ("recurrence", _forward, _forward_autograd, _forward_fake),
+    ("recurrence_backward", _backward, _backward_autograd, _backward_fake),
 ):
     _library.impl(_name, _native_rule, "CPU")
     _library.impl(_name, _autograd, "Autograd", with_keyset=True)
-    torch.library.register_vmap(f"elman::{_name}", _vmap(_reference_rule), lib=_library)
+    torch.library.register_vmap(f"elman::{_name}", _vmap(getattr(torch.ops.elman, _name).default), lib=_library)
     torch.library.register_fake(f"elman::{_name}", _fake, lib=_library)
 
 rnn, lstm, gru = cells(run)

@@ -109,7 +109,8 @@ def kept_sizes(a: Arguments, keep: bool) -> tuple[tuple[int, ...], tuple[int, ..
         return (0,), (0,)
     blocks = {"lstm": 5, "gru": 4}.get(a.cell, 1) * H  # variant_saved of csrc/kernels.h
     if a.norm_ih is not None:
-        blocks += (2 * GATES[a.cell] + (a.cell == "lstm")) * H + 3
+        normed = 2 * GATES[a.cell] + (a.cell == "lstm")
+        blocks += normed * H + 2 + (a.cell == "lstm")
     return (T, B, blocks), (T, B, H) if a.cell == "lstm" else (0,)
 
 
