@@ -5,6 +5,7 @@ tests/compiled/test_steps.py does the same for single steps.
 """
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -15,7 +16,6 @@ from torch.testing import assert_close
 from elman import compiled, kernels
 from elman.kernels import ReservoirWeights, native_status, reference, reservoir_reference, scan_reference
 from elman.kernels.arguments import FIRST, GATES, Arguments
-from elman.kernels.reservoir_weights import pack
 
 NATIVE = native_status()
 pytestmark = [
@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Sparse CS. tensor support is in beta:UserWarning"),
 ]
 T, B, I, H = 3, 2, 4, 5
-quick = settings(max_examples=400, deadline=None, derandomize=True)
+quick = settings(max_examples=150, deadline=None, derandomize=True)
 
 # --- the compiled module ----------------------------------------------------------------------------------------------
 
@@ -213,7 +213,7 @@ ODD = {
     "object": lambda t: object(),
     "type": lambda t: torch.Tensor,
 }  # fmt: skip
-fits = settings(max_examples=600, deadline=None, derandomize=True)
+fits = settings(max_examples=200, deadline=None, derandomize=True)
 
 
 def tensors(dtype, **shapes):
@@ -231,7 +231,7 @@ def of_cell(cell, dtype):
     return made | (tensors(dtype, c=(B, H)) if cell == "lstm" else {}) | masks()
 
 
-def run_cell(module, cell, made):
+def run_cell(cell, module, made):
     made = dict(made)
     state = made.pop("h")
     if cell == "lstm":
@@ -255,7 +255,7 @@ def run_reservoir(module, made):
 
 DOORS = {
     **{
-        cell: (lambda dtype, cell=cell: of_cell(cell, dtype), lambda m, made, cell=cell: run_cell(m, cell, made), reference)
+        cell: (partial(of_cell, cell), partial(run_cell, cell), reference)
         for cell in ("rnn", "lstm", "gru")
     },
     "scan": (
@@ -298,10 +298,12 @@ def test_what_does_not_fit_raises_and_what_fits_is_read_right(door, forced, data
         how = data.draw(st.sampled_from(list(ODD)), label=odd)
         try:
             made[odd] = ODD[how](torch.tensor(made[odd]) if odd == "leak" else made[odd].detach())
-        except (RuntimeError, TypeError, NotImplementedError):  # torch has no such tensor
+        except (RuntimeError, TypeError, IndexError):  # torch has no such tensor
             return
     if door == "reservoir" and forced:
-        made = {name: t.detach() if isinstance(t, torch.Tensor) else t for name, t in made.items()}  # it has no gradient
+        made = {
+            name: t.detach() if isinstance(t, torch.Tensor) else t for name, t in made.items()
+        }  # it has no gradient
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ELMAN_KERNEL", forced)
         try:
@@ -378,7 +380,10 @@ def reservoir_call(dtype):
 
 
 OPS = {
-    **{f"recurrence of {cell}": lambda dtype, cell=cell: recurrence_call(cell, dtype)[0] for cell in ("rnn", "lstm", "gru")},
+    **{
+        f"recurrence of {cell}": lambda dtype, cell=cell: recurrence_call(cell, dtype)[0]
+        for cell in ("rnn", "lstm", "gru")
+    },
     **{
         f"recurrence_backward of {cell}": lambda dtype, cell=cell: recurrence_call(cell, dtype)[1]
         for cell in ("rnn", "lstm", "gru")
@@ -406,7 +411,7 @@ def test_ops_refuse_what_does_not_fit_and_read_the_rest_right(name, data):
         how = data.draw(st.sampled_from([*ODD, *LAYOUTS]), label=odd)
         try:
             made[odd] = (ODD | LAYOUTS)[how](made[odd])
-        except (RuntimeError, TypeError, NotImplementedError):
+        except (RuntimeError, TypeError, IndexError):
             return
     elif odd is not None:
         made[odd] = data.draw(st.sampled_from(["lstn", "", None, -1.0, 2.0, math.nan, 3]), label=odd)
