@@ -1,178 +1,99 @@
-"""Time elman's recurrent kernels against torch's own layers: a training step, and forward alone.
+"""Time elman's layers against torch's, JAX and ONNX Runtime: a training step, and forward alone.
 
-    python benchmarks/layers.py                 # the table, about three minutes
-    python benchmarks/layers.py --malloc tuned  # the same with glibc's malloc told to keep its memory
+    python benchmarks/environments.py   # once: the environments of JAX and ONNX Runtime; without them, torch alone
+    python benchmarks/layers.py         # the table, about half an hour
+    python benchmarks/layers.py --only "train lstm 32"
     python benchmarks/layers.py --json out.json --quick
 
-Both run in one process, in turn, on the same numbers; medians, with the middle half of the ratios as spread. A speed-up
-is reported only where the results agree. "sgemm" is the share of what torch's 1024 x 1024 x 1024 product does in the
-same minute. Read ratios: the machine may be shared.
+A training step ("train") is forward and backward, with the gradients of the weights and of the input. "torch tuned" is
+torch with glibc's malloc told to keep its memory. "sgemm" is the share of what torch's 1024 x 1024 x 1024 product does
+in the same minute. Read ratios: the machine may be shared.
 """
 
-import argparse
-import json
-import os
-import platform
 import statistics
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 
-import torch
+import numpy as np
 
-from elman import kernels
+import floors
+from floors import verdict
+from measure import Benchmark, Case, Row, fastest, floors_said, median, milliseconds, said, speed_up
+from workers import Peers
 
 SHAPES = [
     (32, 100, 50, 50), (32, 100, 64, 128), (64, 128, 128, 256), (1, 1000, 16, 64), (128, 50, 28, 128),
     (64, 200, 512, 512), (256, 365, 27, 64), (512, 64, 8, 32), (16, 2000, 40, 96),
 ]  # fmt: skip
+QUICK_LAYERS = [("rnn", 3, 9, 4, 5), ("gru", 1, 30, 4, 8), ("lstm", 1, 30, 4, 8)]
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-TUNED = {
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
-    "MALLOC_TOP_PAD_": str(1 << 26),
-}
-# The speed-up over torch that a training step must hold, by hidden size; at batch 1, by cell.
-FLOORS = {
-    "rnn": {64: 3.0, 128: 2.0, 256: 1.7, 512: 1.3},
-    "gru": {64: 3.5, 128: 2.2, 256: 1.7, 512: 1.3},
-    "lstm": {64: 1.4, 128: 1.25, 256: 1.2, 512: 1.0},
-}
-FLOORS_AT_BATCH_1 = {"rnn": 25.0, "gru": 25.0, "lstm": 2.0}
-FORWARD_FLOORS = {"rnn": 2.5, "gru": 2.5, "lstm": 1.5}  # up to 128 units
+PEERS = {"train": ["torch", "torch tuned", "jax"], "forward": ["torch", "torch tuned", "jax", "onnxruntime"]}
+SGEMM = "torch: sgemm"
 
 
-def in_turn(ours: Callable[[], object], theirs: Callable[[], object], runs: int) -> tuple[list[float], list[float]]:
-    """Seconds of each run of both, one after the other."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for warm_up in (True, *([False] * runs)):
-        for function, into in zip((ours, theirs), times, strict=True):
-            start = time.perf_counter()
-            function()
-            if not warm_up:
-                into.append(time.perf_counter() - start)
-    return times
+def weights(cell: str, I: int, H: int) -> dict[str, np.ndarray]:
+    """As torch.nn draws them, in its layouts."""
+    random, rows, bound = np.random.default_rng(1), GATES[cell] * H, H**-0.5
+    shapes = {"weight_ih": (rows, I), "weight_hh": (rows, H), "bias_ih": (rows,), "bias_hh": (rows,)}
+    return {name: random.uniform(-bound, bound, shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def sgemm(seconds: float = 0.3) -> float:
-    """GFLOP/s of torch's matrix product, now."""
-    a, done = torch.randn(1024, 1024), 0
-    start = time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        a @ a
-        done += 1
-    return done * 2 * 1024**3 / (time.perf_counter() - start) / 1e9
+def measure(peers: Peers, case: Case) -> Row:
+    what, cell, B, T, I, H = case
+    random = np.random.default_rng(0)
+    x, dy = (random.standard_normal((T, B, size), dtype=np.float32) for size in (I, H))
+    numbers = {"x": x, "dy": dy, **weights(cell, I, H)}
+    times = peers.compare(["elman", *PEERS[what], SGEMM], what, numbers, cell=cell)
+    sgemm = times.pop(SGEMM)
+    # Backward does the products of forward twice.
+    operations = (3 if what == "train" else 1) * 2 * GATES[cell] * T * B * H * (I + H)
+    share = statistics.median(operations / (2 * 1024**3) * b / a for a, b in zip(times["elman"], sgemm, strict=True))
+    speed_ups = {peer: speed_up(times, peer) for peer in times if peer != "elman"}
+    best = fastest(speed_ups, PEERS[what])
+    over = {peer: ratios[1] for peer, ratios in speed_ups.items()}
+    return {
+        "seconds": median(times),
+        "speed_up": speed_ups,
+        "fastest_peer": best,
+        "sgemm": share,
+        "floors": list(promised(case, over, best, share)),
+    }
 
 
-def measure(cell: str, shape: tuple[int, int, int, int], quick: bool) -> dict[str, object]:
-    """One row of the table."""
-    B, T, I, H = shape
-    torch.manual_seed(0)
-    layer = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell](I, H)
-    weights = [layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0]
-    x, dy = torch.randn(T, B, I, requires_grad=True), torch.randn(T, B, H)
-    wanted = (x, *weights)
-
-    def ours() -> tuple[torch.Tensor, ...]:
-        y = getattr(kernels, cell)(x, None, *weights)[0]
-        return y, *torch.autograd.grad(y, wanted, dy)
-
-    def theirs() -> tuple[torch.Tensor, ...]:
-        y = layer(x)[0]
-        return y, *torch.autograd.grad(y, wanted, dy)
-
-    def without_gradient(function: Callable[[], object]) -> Callable[[], object]:
-        return torch.no_grad()(function)
-
-    for a, b in zip(ours(), theirs(), strict=True):
-        error = ((a - b).abs().max() / b.abs().max().clamp(min=1e-3)).item()
-        assert error < 1e-4, f"{cell} {shape}: the results differ by {error:.1e}; no speed is reported"
-    operations = 2 * GATES[cell] * T * B * H * (I + H)
-    runs = 2 if quick else max(5, min(40, int(4e10 / (3 * operations + 4e8))))
-    speed = sgemm(0.05 if quick else 0.3)
-    row: dict[str, object] = {"cell": cell, "B": B, "T": T, "I": I, "H": H}
-    for what, factor, times in (
-        ("train", 3, in_turn(ours, theirs, runs)),
-        (
-            "forward",
-            1,
-            in_turn(
-                without_gradient(lambda: getattr(kernels, cell)(x, None, *weights)),
-                without_gradient(lambda: layer(x)),
-                runs,
-            ),
-        ),
-    ):
-        mine, other = (statistics.median(t) for t in times)
-        ratios = statistics.quantiles([b / a for a, b in zip(*times, strict=True)], n=4)
-        row[what] = {
-            "elman_ms": mine * 1e3, "torch_ms": other * 1e3, "speed_up": other / mine,
-            "spread": [ratios[0], ratios[2]], "sgemm": factor * operations / mine / 1e9 / speed,
-        }  # fmt: skip
-    row["floors"] = floors(cell, B, H, row["train"]["speed_up"], row["forward"]["speed_up"])  # type: ignore[index]
-    return row
+def promised(case: Case, over: dict[str, float], best: str, share: float) -> list[dict[str, object]]:
+    what, cell, B, _, _, H = case
+    against = "torch tuned" if cell == "lstm" and what == "train" else "torch"
+    if what == "train":
+        pair = floors.TRAIN_AT_BATCH_1[cell] if B == 1 else floors.by_size(floors.TRAIN[cell], H)
+    else:
+        pair = floors.FORWARD[cell] if H <= 128 else None
+    found = [verdict(against, over[against], pair)] if pair else []
+    if what == "forward" and cell != "rnn" and "onnxruntime" in over:
+        found.append(verdict("onnxruntime", over["onnxruntime"], floors.FORWARD_OVER_ONNXRUNTIME))
+    if what == "train" and B >= 32 and H >= 128:
+        found.append(verdict("sgemm", share, floors.SHARE_OF_SGEMM))
+    return [*found, verdict("fastest peer", over[best], floors.FASTEST_PEER)]
 
 
-def floors(cell: str, B: int, H: int, train: float, forward: float) -> dict[str, str]:
-    floor = FLOORS_AT_BATCH_1[cell] if B == 1 else next(f for most, f in FLOORS[cell].items() if most >= H)
-    said = {"train": f"{floor:g} {'held' if train >= floor else 'missed'}"}
-    if H <= 128:
-        said["forward"] = f"{FORWARD_FLOORS[cell]:g} {'held' if forward >= FORWARD_FLOORS[cell] else 'missed'}"
-    return said
+def cells(row: Row) -> list[str]:
+    times, best = row["seconds"], row["fastest_peer"]
+    return [
+        *(milliseconds(times[name]) if name in times else "" for name in ("elman", *PEERS["forward"])),
+        said(row["speed_up"]["torch"]),
+        f"{said(row['speed_up'][best])} {best}",
+        f"{row['sgemm']:.0%}",
+        floors_said(row),
+    ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--malloc", choices=["default", "tuned"], default="default")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--quick", action="store_true", help="two shapes, few runs: does it still work?")
-    options = parser.parse_args()
-    if options.malloc == "tuned" and "MALLOC_TRIM_THRESHOLD_" not in os.environ:
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | TUNED)
-    torch.set_num_threads(options.threads)
-
-    status = kernels.native_status()
-    facts = {
-        "processor": processor(), "threads": options.threads, "malloc": options.malloc, "torch": str(torch.__version__),
-        "kernels": status.isa or status.why_not, "python": platform.python_version(),
-    }  # fmt: skip
-    print("; ".join(f"{k} {v}" for k, v in facts.items()))
-    columns = (
-        "B, T, I, H", "cell", "training step: elman / torch ms", "speed-up (middle half)", "sgemm", "floor",
-        "forward: elman / torch ms", "speed-up", "floor",
-    )  # fmt: skip
-    print_row(*columns)
-    print_row(*["---"] * len(columns))
-    rows = []
-    for shape in [(3, 9, 4, 5), (1, 30, 4, 8)] if options.quick else SHAPES:
-        for cell in GATES:
-            row = measure(cell, shape, options.quick)
-            rows.append(row)
-            train, forward, said = row["train"], row["forward"], row["floors"]
-            print_row(
-                ", ".join(map(str, shape)), cell, f"{train['elman_ms']:.2f} / {train['torch_ms']:.2f}",
-                f"**{train['speed_up']:.2f}** ({train['spread'][0]:.2f} to {train['spread'][1]:.2f})",
-                f"{train['sgemm']:.0%}", said["train"], f"{forward['elman_ms']:.2f} / {forward['torch_ms']:.2f}",
-                f"{forward['speed_up']:.2f}", said.get("forward", ""),
-            )  # fmt: skip
-    if options.json:
-        options.json.write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n")
-
-
-def print_row(*cells: str) -> None:
-    print("|", " | ".join(cells), "|", flush=True)
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.machine()
-    return f"{name}, {os.cpu_count()} cores"
-
+BENCHMARK = Benchmark(
+    columns=(
+        "B, T, I, H", "elman, ms", "torch", "torch tuned", "JAX", "ONNX Runtime", "faster than torch",
+        "than the fastest peer", "sgemm", "floors",
+    ),
+    cases=[(what, cell, *shape) for shape in SHAPES for cell in GATES for what in PEERS],
+    quick_cases=[(what, *layer) for layer in QUICK_LAYERS for what in PEERS],
+    measure=measure,
+    cells=cells,
+)  # fmt: skip
 
 if __name__ == "__main__":
-    main()
+    BENCHMARK.main(__doc__)

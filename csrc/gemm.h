@@ -197,4 +197,13 @@ struct RowSums {
     }
 };
 
+// Columns::multiply and RowSums::add, compiled once for all cells, in gemm.cpp. Of `times` products the rows of `from` begin
+// `step` apart, and those of what they give `to_step` apart.
+template <class Real>
+void multiply(bool more, const Real* from, int64_t stride, int64_t step, int64_t times, int64_t rows, const Real* packed, int64_t K,
+              int64_t N, int64_t first_panel, int64_t last_panel, Real* to, int64_t to_step, bool alone);
+template <class Real>
+void add_products(const Real* const* a, int64_t I, const Real* const* b, int64_t offset, int64_t J, int64_t first, int64_t last,
+                  int64_t n, Real* to, Real* scratch);
+
 }  // namespace elman::ELMAN_ISA

@@ -273,8 +273,8 @@ struct Recurrence {
         const Real* reached = grads + (blocks - h_gates) * a.H;
         Real* dh = a.dh + begin * a.H;
         const int64_t panels = Packed::panels(a.H);
-        Packed::template multiply<true>([=](int64_t) { return reached; }, row, 1, end - begin, a.packed, h_gates * a.H, a.H,
-                                        member.first(panels), member.last(panels), [=](int64_t) { return dh; }, a.B == 1);
+        multiply<Real>(true, reached, row, 0, 1, end - begin, a.packed, h_gates * a.H, a.H, member.first(panels), member.last(panels), dh,
+                       0, a.B == 1);
         for (int64_t b = begin; b < end; ++b)
             if (a.reset && a.reset[t * a.B + b] && active<Real>(a.lengths, t, b)) {
                 fill<Real>(a.dh + b * a.H, nullptr, own);
@@ -285,10 +285,8 @@ struct Recurrence {
     static void input_gradients(const Backward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, Member member,
                                 const Real* grads) {
         const int64_t n = end - begin, row = blocks * a.H, panels = Packed::panels(a.I);
-        Packed::template multiply<false>([=](int64_t t) { return grads + t * n * row; }, row, last - first, n,
-                                         a.packed + Packed::numbers(h_gates * a.H, a.H), x_gates * a.H, a.I,
-                                         member.first(panels), member.last(panels),
-                                         [&](int64_t t) { return a.dx + ((first + t) * a.B + begin) * a.I; }, false);
+        multiply<Real>(false, grads, row, n * row, last - first, n, a.packed + Packed::numbers(h_gates * a.H, a.H), x_gates * a.H, a.I,
+                       member.first(panels), member.last(panels), a.dx + (first * a.B + begin) * a.I, a.B * a.I, false);
     }
 
     static void weight_gradients(const Backward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, Member member,
@@ -297,8 +295,8 @@ struct Recurrence {
         const Real *x[Sums::most], *h[Sums::most], *g[Sums::most];
         int64_t n = 0;
         const auto add = [&] {
-            Sums::add(x, a.I, g, 0, x_gates * a.H, to_x.first, to_x.last, n, dW_ih, scratch);
-            Sums::add(h, a.H, g, (blocks - h_gates) * a.H, h_gates * a.H, to_h.first, to_h.last, n, dW_hh, scratch);
+            add_products<Real>(x, a.I, g, 0, x_gates * a.H, to_x.first, to_x.last, n, dW_ih, scratch);
+            add_products<Real>(h, a.H, g, (blocks - h_gates) * a.H, h_gates * a.H, to_h.first, to_h.last, n, dW_hh, scratch);
             n = 0;
         };
         for (int64_t t = first; t < last; ++t)
@@ -318,13 +316,13 @@ struct Recurrence {
 
 // A vector of p's numbers from `unit` on, of which H - unit are there; zeros where p is null.
 template <class Real>
-inline typename Simd<Real>::Vector get(const Real* p, int64_t unit, int64_t H) {
+ELMAN_INLINE typename Simd<Real>::Vector get(const Real* p, int64_t unit, int64_t H) {
     using S = Simd<Real>;
     return p ? S::load(p + unit, S::there(H - unit)) : typename S::Vector{};
 }
 
 template <class Real>
-inline void put(Real* p, typename Simd<Real>::Vector v, int64_t unit, int64_t H) {
+ELMAN_INLINE void put(Real* p, typename Simd<Real>::Vector v, int64_t unit, int64_t H) {
     using S = Simd<Real>;
     S::store(p + unit, v, S::there(H - unit));
 }

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from elman.errors import InputError, TrainingError
 
 if TYPE_CHECKING:
-    from elman.layers import GRU, LSTM, RNN
+    from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
+    from elman.layers.accelerate import accelerate, restore
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
 
@@ -17,11 +18,33 @@ _ROOMS = {
     "RNN": "elman.layers",
     "LSTM": "elman.layers",
     "GRU": "elman.layers",
+    "MinGRU": "elman.layers",
+    "MinLSTM": "elman.layers",
+    "RGLRU": "elman.layers",
+    "LRU": "elman.layers",
+    "SLSTM": "elman.layers",
+    "accelerate": "elman.layers.accelerate",
+    "restore": "elman.layers.accelerate",
     "Forecaster": "elman.tasks.forecast",
     "load": "elman.tasks.loading",
 }
 
-__all__ = ["GRU", "LSTM", "RNN", "Forecaster", "InputError", "TrainingError", "load"]
+__all__ = [
+    "GRU",
+    "LRU",
+    "LSTM",
+    "RGLRU",
+    "RNN",
+    "SLSTM",
+    "Forecaster",
+    "InputError",
+    "MinGRU",
+    "MinLSTM",
+    "TrainingError",
+    "accelerate",
+    "load",
+    "restore",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -162,7 +162,7 @@ def test_dropout_acts_between_layers_while_training_only(name):
     x = torch.randn(20, 8, 4).double()
     seen = []
     run = ours._sequence
-    ours._sequence = lambda x, *rest: (seen.append(x), run(x, *rest))[1]
+    ours._sequence = lambda x, *rest, **more: (seen.append(x), run(x, *rest, **more))[1]
     first, _ = ours(x)
     second, _ = ours(x)
     assert not torch.equal(first, second)

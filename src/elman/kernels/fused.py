@@ -18,6 +18,8 @@ def obstacle(a: Arguments) -> str | None:
         return f"torch's implementation has no {missing[0]}"
     if a.reset is not None:
         return "torch's implementation can't reset the state inside a sequence"
+    if a.x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        return "autocast is active, for which many processors lack torch's primitives"
     if a.x.shape[1] == 0:
         return "torch's implementation refuses an empty batch"
     if a.lengths is not None and int(a.lengths.min()) < 1:

@@ -1,6 +1,26 @@
 """Recurrent layers: nn.Modules that hold parameters and take their state as an argument."""
 
 from .cells import GRUCell, LSTMCell, RNNCell
-from .recurrent import GRU, LSTM, RNN
+from .classic import GRU, LSTM, RNN
+from .linear_cells import RGLRU, MinGRU, MinLSTM
+from .lru import LRU
+from .recurrent import Recurrent
+from .slstm import SLSTM
+from .trace import LayerTrace, Trace
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
+__all__ = [
+    "GRU",
+    "LRU",
+    "LSTM",
+    "RGLRU",
+    "RNN",
+    "SLSTM",
+    "GRUCell",
+    "LSTMCell",
+    "LayerTrace",
+    "MinGRU",
+    "MinLSTM",
+    "RNNCell",
+    "Recurrent",
+    "Trace",
+]

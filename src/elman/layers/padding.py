@@ -1,4 +1,4 @@
-"""Sequences of unequal length in one time-major tensor: lengths, packing, and turning time around."""
+"""Sequences of unequal length in one time-major tensor: lengths, resets, packing, and turning time around."""
 
 from collections.abc import Sequence
 
@@ -30,6 +30,19 @@ def check_lengths(lengths: Lengths, T: int, B: int, owner: str) -> Tensor:
     return lengths.long()
 
 
+def check_reset(reset: Tensor, x: Tensor, owner: str) -> Tensor:
+    """`reset` on the device of x, one bool for each step in its layout; `owner` names the layer in the errors."""
+    reset = torch.as_tensor(reset, device=x.device)
+    if reset.dtype != torch.bool:
+        raise TypeError(f"{owner}: expected reset of torch.bool, found {reset.dtype}")
+    if reset.shape != x.shape[:-1]:
+        raise ValueError(
+            f"{owner}: expected reset in the layout of x {tuple(x.shape)}, so of shape {tuple(x.shape[:-1])}, found "
+            f"{tuple(reset.shape)}"
+        )
+    return reset
+
+
 def reverse_time(x: Tensor, lengths: Tensor | None) -> Tensor:
     """`x (T, B, ...)` with the steps of each sequence in reverse order; padding stays behind the sequence.
 
@@ -46,6 +59,17 @@ def reverse_time(x: Tensor, lengths: Tensor | None) -> Tensor:
     return x[source, torch.arange(x.shape[1], device=x.device)]
 
 
+def reverse_reset(reset: Tensor, lengths: Tensor | None) -> Tensor:
+    """`reset (T, B)` for the sequences that `reverse_time` gives: true where what was one step later began anew.
+
+    >>> reset = torch.tensor([[False], [True], [False], [False]])  # steps 0 | 1 2 3
+    >>> reverse_reset(reset, None).T  # steps 3 2 1 | 0
+    tensor([[False, False, False,  True]])
+    """
+    backward = reverse_time(reset, lengths)
+    return torch.cat([torch.zeros_like(backward[:1]), backward[:-1]])
+
+
 def unpack(packed: PackedSequence) -> tuple[Tensor, Tensor]:
     """The padded `x (T, B, ...)` and the lengths, both in the order that the caller had before packing."""
     x, lengths = pad_packed_sequence(packed)
@@ -59,3 +83,18 @@ def repack(y: Tensor, lengths: Tensor, like: PackedSequence) -> PackedSequence:
         lengths = lengths[like.sorted_indices.cpu()]
     data = pack_padded_sequence(y, lengths).data
     return PackedSequence(data, like.batch_sizes, like.sorted_indices, like.unsorted_indices)
+
+
+def valid_steps(T: int, lengths: Tensor, device: torch.device) -> Tensor:
+    """`(T, B, 1)`: which steps lie within their sequence."""
+    return torch.arange(T, device=device)[:, None, None] < lengths.to(device)[:, None]
+
+
+def without_padding(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """`x (T, B, ...)`, zero past each length, so that a NaN there can't reach a gradient as 0 * NaN.
+
+    >>> without_padding(torch.tensor([[[1.0], [2.0]], [[3.0], [torch.nan]]]), torch.tensor([2, 1])).squeeze(2)
+    tensor([[1., 2.],
+            [3., 0.]])
+    """
+    return x if lengths is None else x.masked_fill(~valid_steps(x.shape[0], lengths, x.device), 0)

@@ -1,0 +1,81 @@
+"""Every benchmark runs and has its rows; what time they take is nobody's business here."""
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elman import compiled
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+ROWS = {
+    "layers": {
+        f"{what} {layer}"
+        for what in ("train", "forward")
+        for layer in ("rnn 3, 9, 4, 5", "gru 1, 30, 4, 8", "lstm 1, 30, 4, 8")
+    },
+    "streaming": {"rnn 5", "gru 8", "lstm 8"},
+    "scan": {"train real 2, 9, 5", "forward complex 1, 7, 3"},
+    "reservoir": {"20, 3, 10", "50, 5, 10"},
+    "memory": {"lstm 1, 30, 4, 8"},
+}
+PARTS = {"measure", "workers", "floors", "environments", "picture", "report"}  # what the benchmarks are made of
+
+
+def run(*command: str | Path) -> str:
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return tmp_path_factory.mktemp("results")
+
+
+def test_each_benchmark_has_a_quick_run():
+    assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(ROWS) | PARTS
+
+
+def test_their_docstrings_are_true():
+    run("-m", "doctest", *BENCHMARKS.glob("*.py"))
+
+
+@pytest.mark.skipif(bool(compiled.WHY_NOT), reason="the kernels were not built")
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_benchmark_runs(name, results):
+    """Sleeping threads, as the machine may be busy with other tests."""
+    path = results / f"{name}.json"
+    said = run(BENCHMARKS / f"{name}.py", "--quick", "--passive", "--json", path)
+    found = json.loads(path.read_text())
+    assert {row["name"] for row in found["rows"]} == ROWS[name]
+    assert not any("refused" in row for row in found["rows"])
+    assert all(f"| {row} |" in said for row in ROWS[name])
+    assert found["facts"]["processor"] in said
+
+
+@pytest.mark.skipif(bool(compiled.WHY_NOT), reason="the kernels were not built")
+def test_page_and_picture_are_written_from_results(results, tmp_path):
+    page = tmp_path / "benchmarks.md"
+    shutil.copy(BENCHMARKS.parent / "docs" / "benchmarks.md", page)
+    run(BENCHMARKS / "report.py", "--results", results, "--page", page, "--pictures", tmp_path)
+    assert all(f"| {row} |" in page.read_text() for rows in ROWS.values() for row in rows)
+    for theme in ("light", "dark"):
+        picture = (tmp_path / f"speed-{theme}.svg").read_text()
+        assert "LSTM 1, 30, 4, 8: " in picture and "elman, H = 8: " in picture
+
+
+def test_disagreeing_results_are_refused(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    workers = importlib.import_module("workers")
+    ones = np.ones((2, 3), np.float32)
+    workers.check_agreement("a and b", [ones], [ones * (1 + 1e-6)])
+    for wrong in (ones * 1.01, ones[:1], ones * np.nan):
+        with pytest.raises(workers.Disagreement, match="a and b"):
+            workers.check_agreement("a and b", [wrong], [ones])
