@@ -28,9 +28,10 @@ std::vector<std::string> names(bool supported_only) {
 
 // The batch is cut into parts, or the whole of it is done by the members of a team.
 void check_threads(int64_t parts, int64_t members, int64_t B) {
-    if (parts >= 1 && parts <= B && members >= 1 && members <= 1024 && (parts == 1 || members == 1)) return;
-    throw nb::value_error(("expected parts from 1 to B=" + text(B) + " and members from 1 to 1024, one of them 1; found parts=" +
-                           text(parts) + ", members=" + text(members)).c_str());
+    expect_threads(parts), expect_threads(members);
+    if (parts <= B && (parts == 1 || members == 1)) return;
+    throw nb::value_error(("expected parts from 1 to B=" + text(B) + ", or members, one of them 1; found parts=" + text(parts) +
+                           ", members=" + text(members)).c_str());
 }
 
 template <class Work>

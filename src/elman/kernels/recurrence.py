@@ -64,7 +64,7 @@ def backward(
     index, number, dtype = compiled.isa_index(isa), compiled.CELLS.index(cell), DTYPES.index(x.dtype)
     parts, members = _shares(a, back=True)
     given = a.addressable(NAMES)
-    given |= {"y": plain(y), "dy": plain(dy), "saved": saved, "c": c}
+    given |= {"y": plain(y), "dy": plain(dy), "saved": plain(saved), "c": plain(c)}
     dx = torch.empty_like(x, memory_format=torch.contiguous_format) if need_dx else x.new_empty(0)
     dh = own_copy(dh_n, x, B, H)
     dc = own_copy(dc_n, x, B, H) if cell == "lstm" else x.new_empty(0)
