@@ -65,7 +65,7 @@ def backward(
     parts, members = _shares(a, back=True)
     given = a.addressable(NAMES)
     given |= {"y": plain(y), "dy": plain(dy), "saved": plain(saved), "c": plain(c)}
-    dx = torch.empty_like(x, memory_format=torch.contiguous_format) if need_dx else x.new_empty(0)
+    dx = x.new_empty(x.shape if need_dx else (0,))
     dh = own_copy(dh_n, x, B, H)
     dc = own_copy(dc_n, x, B, H) if cell == "lstm" else x.new_empty(0)
     dW_ih, dW_hh = empty(x, parts, I + 1, G * H), empty(x, parts, H + 1, G * H)
