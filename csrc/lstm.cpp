@@ -102,10 +102,9 @@ struct LstmVariant {
             put(saved + 3 * H, o[0], k, H);
             put(saved + 4 * H, c, k, H);
         });
-        if (r.normed_c) {
-            fill(r.normed_c, saved + 4 * H, {0, H});
-            saved[Variant<Real, LstmVariant>::factor_at(H, 2)] = normalise(r.normed_c, H);
-        }
+        if (r.normed_c)
+            saved[Variant<Real, LstmVariant>::factor_at(H, 2)] =
+                normalise(saved + 4 * H, H, [&](int64_t k, auto v) { put(r.normed_c, v, k, H); });
         const uint8_t* keep = with.keep_c ? with.keep_c + at * H : nullptr;
         vectors_of<Real>(H, [&](int64_t k) {
             put(r.out, get(saved + 3 * H, k, H) * S::tanh(seen<Real>(with, saved, r.normed_c, k, H)), k, H);
@@ -131,7 +130,8 @@ struct LstmVariant {
             add_to(r.dnorm_c, d * get(r.normed_c, k, H), k, H);
             add_to(r.dbias_c, d, k, H);
         });
-        if (r.normed_c) normalise_back(dseen, r.normed_c, saved[Variant<Real, LstmVariant>::factor_at(H, 2)], H);
+        if (r.normed_c) normalise_back(dseen, r.normed_c, saved[Variant<Real, LstmVariant>::factor_at(H, 2)], H,
+                                       [&](int64_t k) { return get(dseen, k, H); });
         const uint8_t* keep = with.keep_c ? with.keep_c + at * H : nullptr;
         typename S::Vector squares = {};
         vectors_of<Real>(H, [&](int64_t k) {

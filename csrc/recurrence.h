@@ -316,13 +316,13 @@ struct Recurrence {
 
 // A vector of p's numbers from `unit` on, of which H - unit are there; zeros where p is null.
 template <class Real>
-inline typename Simd<Real>::Vector get(const Real* p, int64_t unit, int64_t H) {
+ELMAN_INLINE typename Simd<Real>::Vector get(const Real* p, int64_t unit, int64_t H) {
     using S = Simd<Real>;
     return p ? S::load(p + unit, S::there(H - unit)) : typename S::Vector{};
 }
 
 template <class Real>
-inline void put(Real* p, typename Simd<Real>::Vector v, int64_t unit, int64_t H) {
+ELMAN_INLINE void put(Real* p, typename Simd<Real>::Vector v, int64_t unit, int64_t H) {
     using S = Simd<Real>;
     S::store(p + unit, v, S::there(H - unit));
 }

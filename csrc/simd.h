@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#define ELMAN_INLINE inline __attribute__((always_inline))
+
 namespace elman::ELMAN_ISA {
 
 template <class Real>
@@ -83,9 +85,10 @@ struct Simd {
     }
 #endif
 
-    // The first `count` numbers at p, zeros behind them; and back.
-    static Vector load(const Real* p, int count) {
-        if (count >= width) return load(p);
+    // The first `count` numbers at p, zeros behind them; and back. Nearly always those are all.
+    static ELMAN_INLINE Vector load(const Real* p, int count) { return count >= width ? load(p) : load_some(p, count); }
+    static ELMAN_INLINE void store(Real* p, Vector v, int count) { count >= width ? store(p, v) : store_some(p, v, count); }
+    static Vector load_some(const Real* p, int count) {
 #if ELMAN_VECTOR_BYTES >= 32
         Vector v;
 #if ELMAN_VECTOR_BYTES == 64
@@ -103,8 +106,7 @@ struct Simd {
         return load(part);
 #endif
     }
-    static void store(Real* p, Vector v, int count) {
-        if (count >= width) return store(p, v);
+    static void store_some(Real* p, Vector v, int count) {
 #if ELMAN_VECTOR_BYTES == 64
         const Mask mask = Mask((1 << count) - 1);
         if constexpr (sizeof(Real) == 4) asm("vmovups %1, %0%{%2%}" : "+m"(*memory(p)) : "v"(v), "Yk"(mask));

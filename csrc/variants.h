@@ -52,7 +52,7 @@ struct RowBack {
 
 // `keep`'s share of the former value at `unit`: its mask where there is one, else the constant.
 template <class Real>
-inline typename Simd<Real>::Vector kept_share(const uint8_t* keep, Real share, int64_t unit, int64_t H) {
+ELMAN_INLINE typename Simd<Real>::Vector kept_share(const uint8_t* keep, Real share, int64_t unit, int64_t H) {
     using S = Simd<Real>;
     if (!keep) return S::all(share);
     uint8_t bytes[S::width] = {};
@@ -67,7 +67,7 @@ inline typename Simd<Real>::Vector kept_share(const uint8_t* keep, Real share, i
 
 // The former value where it is kept, to the bit; else the new one, or what lies between them.
 template <class Real>
-inline typename Simd<Real>::Vector zoned(const uint8_t* keep, Real share, typename Simd<Real>::Vector old,
+ELMAN_INLINE typename Simd<Real>::Vector zoned(const uint8_t* keep, Real share, typename Simd<Real>::Vector old,
                                          typename Simd<Real>::Vector fresh, int64_t unit, int64_t H) {
     if (!keep && share == 0) return fresh;
     const auto k = kept_share<Real>(keep, share, unit, H);
@@ -83,34 +83,38 @@ inline Real lanes_sum(typename Simd<Real>::Vector v) {
 
 // Calls work(k) for the beginning of each vector of n numbers.
 template <class Real, class Work>
-inline __attribute__((always_inline)) void vectors_of(int64_t n, const Work& work) {
+ELMAN_INLINE void vectors_of(int64_t n, const Work& work) {
     for (int64_t k = 0; k < n; k += Simd<Real>::width) work(k);
 }
 
-// v becomes (v - mean) / sqrt(variance + 1e-5); the result is 1 / sqrt(...).
-template <class Real>
-inline Real normalise(Real* v, int64_t n) {
-    using Vector = typename Simd<Real>::Vector;
-    Vector total = {}, squares = {};
-    vectors_of<Real>(n, [&](int64_t k) { total += get(v, k, n); });
-    const Real mean = lanes_sum<Real>(total) / Real(n);
-    vectors_of<Real>(n, [&](int64_t k) {
-        put(v, get(v, k, n) - mean, k, n);
-        const Vector d = get(v, k, n);  // read again: there are zeros past the end
-        squares += d * d;
-    });
-    const Real factor = 1 / __builtin_sqrt(lanes_sum<Real>(squares) / Real(n) + Real(1e-5));
-    vectors_of<Real>(n, [&](int64_t k) { put(v, get(v, k, n) * factor, k, n); });
+// to(k, (v - mean) / sqrt(variance + 1e-5)) for all vectors of v; the result is 1 / sqrt(...). Sums of their own for every
+// second vector: each addition waits for the one before.
+template <class Real, class To>
+ELMAN_INLINE Real normalise(const Real* v, int64_t n, const To& to) {
+    using S = Simd<Real>;
+    using Vector = typename S::Vector;
+    const int64_t whole = n / (2 * S::width) * 2 * S::width;
+    Vector total[2] = {}, squares[2] = {};
+    for (int64_t k = 0; k < whole; k += 2 * S::width) total[0] += S::load(v + k), total[1] += S::load(v + k + S::width);
+    for (int64_t k = whole; k < n; k += S::width) total[0] += get(v, k, n);
+    const Real mean = lanes_sum<Real>(total[0] + total[1]) / Real(n);
+    const auto add = [&](Vector& sum, Vector d) { sum += d * d; };
+    for (int64_t k = 0; k < whole; k += 2 * S::width)
+        add(squares[0], S::load(v + k) - mean), add(squares[1], S::load(v + k + S::width) - mean);
+    Real rest = 0;
+    for (int64_t k = whole; k < n; ++k) rest += (v[k] - mean) * (v[k] - mean);
+    const Real factor = 1 / __builtin_sqrt((lanes_sum<Real>(squares[0] + squares[1]) + rest) / Real(n) + Real(1e-5));
+    vectors_of<Real>(n, [&](int64_t k) { to(k, (get(v, k, n) - mean) * factor); });
     return factor;
 }
 
-// The gradient v of a normalised row becomes that of the row before.
-template <class Real>
-inline void normalise_back(Real* v, const Real* normed, Real factor, int64_t n) {
+// The gradient of a normalised row, which from(k) gives and writes to v, becomes that of the row before.
+template <class Real, class From>
+ELMAN_INLINE void normalise_back(Real* v, const Real* normed, Real factor, int64_t n, const From& from) {
     using Vector = typename Simd<Real>::Vector;
     Vector total = {}, along = {};
     vectors_of<Real>(n, [&](int64_t k) {
-        const Vector d = get(v, k, n);
+        const Vector d = from(k);
         total += d;
         along += d * get(normed, k, n);
     });
@@ -119,7 +123,7 @@ inline void normalise_back(Real* v, const Real* normed, Real factor, int64_t n) 
 }
 
 template <class Real>
-inline void add_to(Real* to, typename Simd<Real>::Vector v, int64_t unit, int64_t n) {
+ELMAN_INLINE void add_to(Real* to, typename Simd<Real>::Vector v, int64_t unit, int64_t n) {
     put(to, get(to, unit, n) + v, unit, n);
 }
 
@@ -244,9 +248,10 @@ struct Variant {
 
     // sums become gain * normalised + bias; the normalised ones and their factor are kept.
     static void normalise(Real* sums, const Real* gain, const Real* bias, Real* normed, Real* factor, int64_t n) {
-        fill(normed, sums, {0, n});
-        *factor = ELMAN_ISA::normalise(normed, n);
-        vectors_of<Real>(n, [&](int64_t k) { put(sums, get(normed, k, n) * get(gain, k, n) + get(bias, k, n), k, n); });
+        *factor = ELMAN_ISA::normalise(sums, n, [&](int64_t k, Vector v) {
+            put(normed, v, k, n);
+            put(sums, v * get(gain, k, n) + get(bias, k, n), k, n);
+        });
     }
 
     // --- backward -----------------------------------------------------------------------------------------------------
@@ -389,13 +394,13 @@ struct Variant {
 
     // The gradient of gain * normalised + bias becomes that of what was normalised.
     static void normalise_back(Real* v, const Real* normed, Real factor, const Real* gain, Real* dbias, Real* dgain, int64_t n) {
-        vectors_of<Real>(n, [&](int64_t k) {
-            const Vector d = get(v, k, n);
+        ELMAN_ISA::normalise_back(v, normed, factor, n, [&](int64_t k) {
+            const Vector d = get(v, k, n), x = get(normed, k, n), dx = d * get(gain, k, n);
             add_to(dbias, d, k, n);
-            add_to(dgain, d * get(normed, k, n), k, n);
-            put(v, d * get(gain, k, n), k, n);
+            add_to(dgain, d * x, k, n);
+            put(v, dx, k, n);
+            return dx;
         });
-        ELMAN_ISA::normalise_back(v, normed, factor, n);
     }
 
     static void weight_gradients(const VariantBackward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, const Own& own,

@@ -116,17 +116,17 @@ def kept_sizes(a: Arguments, keep: bool) -> tuple[tuple[int, ...], tuple[int, ..
 
 def _fill(trace: Trace, a: Arguments, bars: Tensor, saved: Tensor, c: Tensor) -> None:
     H, order = a.hidden_size, {"lstm": "ifgo", "gru": "nrz"}.get(a.cell, "h")
-    valid = None
     if a.lengths is not None:
-        valid = torch.arange(a.x.shape[0])[:, None, None] < a.lengths.to("cpu")[:, None]
+        padding = torch.arange(a.x.shape[0])[:, None, None] >= a.lengths.to("cpu")[:, None]
+        for t in (bars, saved, *([c] if a.cell == "lstm" else ())):
+            t.masked_fill_(padding, 0)  # what is undefined there, and never looked at
 
-    def part(t: Tensor, index: int) -> Tensor:
-        block = t[..., index * H : (index + 1) * H].clone()
-        return block if valid is None else block.masked_fill_(~valid, 0)
+    def block(t: Tensor, index: int) -> Tensor:
+        return t[..., index * H : (index + 1) * H]
 
-    trace.gates = {letter: part(saved, order.index(letter)) for letter in LETTERS[a.cell]}
-    trace.bars = {letter: part(bars, index) for index, letter in enumerate(LETTERS[a.cell])}
-    trace.c = part(c, 0) if a.cell == "lstm" else None
+    trace.gates = {letter: block(saved, order.index(letter)) for letter in LETTERS[a.cell]}
+    trace.bars = {letter: block(bars, index) for index, letter in enumerate(LETTERS[a.cell])}
+    trace.c = c if a.cell == "lstm" else None
 
 
 def _numbers(a: Arguments, isa: str | None) -> dict[str, Any]:

@@ -116,8 +116,8 @@ class Classic(Recurrent):
                 nn.init.zeros_(weights["bias_hh"])
 
     def _settings(self) -> dict[str, object]:
-        return super()._settings() | {
-            "proj_size": 0, "layer_norm": False, "recurrent_dropout": 0.0, "weight_dropout": 0.0, "zoneout": 0.0,
+        return {"proj_size": 0} | super()._settings() | {
+            "layer_norm": False, "recurrent_dropout": 0.0, "weight_dropout": 0.0, "zoneout": 0.0,
             "recurrent_init": "uniform",
         }  # fmt: skip
 
