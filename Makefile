@@ -49,6 +49,16 @@ cross: .venv/.build-tools
 	command -v qemu-aarch64 >/dev/null || { echo 'cross: compiled, but not run, there is no qemu-aarch64 (apt install qemu-user)'; exit 0; }; \
 	qemu-aarch64 build/aarch64/smoke
 
+# The wheel in an empty environment without a compiler. What it is built of was compiled for .venv already.
+WHEEL := $(CURDIR)/build/wheel
+BARE := PATH=$(WHEEL)/venv/bin CC=/bin/false CXX=/bin/false
+wheel-test: .venv/.installed
+	rm -rf $(WHEEL)
+	$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-build-isolation --no-deps -w $(WHEEL) .
+	$(BIN)/python -m venv $(WHEEL)/venv
+	$(BARE) python -m pip install --disable-pip-version-check --quiet --only-binary :all: -c constraints.txt $(WHEEL)/*.whl
+	cd $(WHEEL) && env -i HOME="$$HOME" $(BARE) python $(CURDIR)/tests/installed.py && env -i HOME="$$HOME" $(BARE) elman doctor
+
 clean:
 	rm -rf .venv build
 
