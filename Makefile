@@ -29,7 +29,7 @@ check: .venv/.installed-test
 # Left out is what says nothing about the kernels' memory and takes long: rules of autograd, which run in the reference.
 sanitize: build/sanitized/.installed
 	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libstdc++.so.6)" \
-	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 ELMAN_SANITIZED=1 \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=1 \
 	PYTHONPATH=build/sanitized:$(SITE) \
 	$$($(BIN)/python -c 'import sys; print(sys._base_executable)') -m pytest -q -p no:cacheprovider tests/kernels tests/compiled \
 	--ignore tests/kernels/test_fused.py --ignore tests/kernels/test_reference.py --ignore tests/kernels/test_door.py \
