@@ -29,7 +29,7 @@ check: .venv/.installed-test
 # Left out is what says nothing about the kernels' memory and takes long: rules of autograd, which run in the reference.
 sanitize: build/sanitized/.installed
 	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libstdc++.so.6)" \
-	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 ELMAN_SANITIZED=1 \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=1 \
 	PYTHONPATH=build/sanitized:$(SITE) \
 	$$($(BIN)/python -c 'import sys; print(sys._base_executable)') -S -m pytest -q -p no:cacheprovider tests/kernels tests/compiled \
 	--ignore tests/kernels/test_fused.py --ignore tests/kernels/test_library.py --ignore tests/kernels/test_reference.py --ignore tests/kernels/test_door.py \
@@ -48,6 +48,16 @@ cross: .venv/.build-tools
 	$(BIN)/cmake --build build/aarch64; \
 	command -v qemu-aarch64 >/dev/null || { echo 'cross: compiled, but not run, there is no qemu-aarch64 (apt install qemu-user)'; exit 0; }; \
 	qemu-aarch64 build/aarch64/smoke
+
+# The wheel in an empty environment without a compiler. What it is built of was compiled for .venv already.
+WHEEL := $(CURDIR)/build/wheel
+BARE := PATH=$(WHEEL)/venv/bin CC=/bin/false CXX=/bin/false
+wheel-test: .venv/.installed
+	rm -rf $(WHEEL)
+	$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-build-isolation --no-deps -w $(WHEEL) .
+	$(BIN)/python -m venv $(WHEEL)/venv
+	$(BARE) python -m pip install --disable-pip-version-check --quiet --only-binary :all: -c constraints.txt $(WHEEL)/*.whl
+	cd $(WHEEL) && env -i HOME="$$HOME" $(BARE) python $(CURDIR)/tests/installed.py && env -i HOME="$$HOME" $(BARE) elman doctor
 
 clean:
 	rm -rf .venv build
