@@ -1,4 +1,4 @@
-"""What holds for all tests, and what pytest must not import: modules that can't be, where there are no native kernels."""
+"""What holds for all tests, and what pytest must not import: modules that need native kernels where there are none."""
 
 from hypothesis import HealthCheck, settings
 

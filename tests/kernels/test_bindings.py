@@ -37,6 +37,7 @@ EXTRAS = ("W_hr", "peephole", "norm_ih", "norm_hh", "norm_c", "bias_c", "mask")
 FLAGS = {"keep_h": 0, "keep_c": 0, "lengths": 0, "reset": 0}
 WHAT = {"projected": True, "normed": True}
 # The numbers of each function, its arrays, and which of these it can do without.
+OF_WEIGHTS, OF_BIASES = ("of_W_ih", "of_W_hh"), ("of_b_ih", "of_b_hh")
 FUNCTIONS = {
     "forward_workspace": ({k: v for k, v in SIZES.items() if k != "members"}, (), ()),
     "backward_workspace": (SIZES, (), ()),
@@ -47,8 +48,8 @@ FUNCTIONS = {
     ),
     "backward": (
         SIZES | {"lengths": 0, "reset": 0, "packed_size": LARGEST},
-        (*INPUTS, "y", "saved", "c", "dy", "dx", "dh", "dc", "dW_ih", "dW_hh", "packed"),
-        ("h_0", "c_0", "dy", "dx"),
+        (*INPUTS, "y", "saved", "c", "dy", "dx", "dh", "dc", "dW_ih", "dW_hh", *OF_WEIGHTS, *OF_BIASES, "packed"),
+        ("h_0", "c_0", "dy", "dx", *OF_BIASES),
     ),
     "variant_saved_numbers": ({"cell": 2, "H": H, "normed": True}, (), ()),
     "variant_small_numbers": ({"cell": 2, "H": H}, (), ()),
