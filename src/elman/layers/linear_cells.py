@@ -26,10 +26,12 @@ class Gated(Recurrent):
     gates: ClassVar[int]
     """Blocks of H rows in the weight."""
 
+    cell: ClassVar[str]
+    """What `kernels.gated_scan` calls it, up to its nonlinearity."""
+
     @property
     def _cell(self) -> str:
-        """What `kernels.gated_scan` calls it."""
-        return type(self).__name__.lower()
+        return self.cell
 
     def reset_parameters(self) -> None:
         """Draws weights and biases from U(-1/sqrt(I), 1/sqrt(I)), as `torch.nn.Linear` does.
@@ -98,7 +100,7 @@ class _Minimal(Gated):
 
     @property
     def _cell(self) -> str:
-        return super()._cell + ("_positive" if self.nonlinearity == "positive" else "")
+        return f"{self.cell}_positive" if self.nonlinearity == "positive" else self.cell
 
     def _settings(self) -> dict[str, object]:
         return super()._settings() | {"nonlinearity": "linear", "forget_bias": None}
@@ -121,6 +123,7 @@ class MinGRU(_Minimal):
     """
 
     gates = 2
+    cell = "mingru"
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
@@ -146,6 +149,7 @@ class MinLSTM(_Minimal):
     """
 
     gates = 3
+    cell = "minlstm"
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
@@ -166,6 +170,7 @@ class RGLRU(Gated):
     """
 
     gates = 3
+    cell = "rglru"
 
     def reset_parameters(self) -> None:
         """As in the paper: weights of variance 1 / I, biases of zero, and a_t uniform in 0.9 .. 0.999 where r = 1."""
