@@ -6,21 +6,58 @@ BIN := .venv/bin
 BUILD_TOOLS := scikit-build-core nanobind cmake ninja
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
 
-.PHONY: demo test test-all check clean
+SITE = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+
+.PHONY: demo test test-all check sanitize cross wheel-test clean
 
 demo: .venv/.installed
 	$(BIN)/elman demo
 
-test: check
+test: check cross sanitize
 	$(BIN)/pytest
 
-test-all: check
+test-all: check cross sanitize wheel-test
 	$(BIN)/pytest -m "slow or not slow"
 
 check: .venv/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# The kernel tests once more, with every access to memory watched by ASan and UBSan. Python itself knows nothing of them, so
+# they have to be loaded first; and .venv holds the ordinary elman, so the tests run outside of it, on what is installed there.
+# Left out is what says nothing about the kernels' memory and takes long: rules of autograd, which run in the reference.
+sanitize: build/sanitized/.installed
+	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libstdc++.so.6)" \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=1 \
+	PYTHONPATH=build/sanitized:$(SITE) \
+	$$($(BIN)/python -c 'import sys; print(sys._base_executable)') -S -m pytest -q -p no:cacheprovider tests/kernels tests/compiled \
+	--ignore tests/kernels/test_fused.py --ignore tests/kernels/test_library.py --ignore tests/kernels/test_reference.py --ignore tests/kernels/test_door.py \
+	-k "not (opcheck or gradcheck or gradgradcheck or derivatives or forward_mode or vmap or door or reference_s)"
+
+build/sanitized/.installed: .venv/.installed-test CMakeLists.txt $(wildcard csrc/*) $(shell find src -name '*.py*')
+	$(INSTALL) --no-build-isolation --no-deps --upgrade --target build/sanitized -C build-dir=build/sanitize -C install.strip=false \
+	-C cmake.build-type=RelWithDebInfo -C cmake.define.ELMAN_SANITIZE=address,undefined .
+	@touch $@
+
+# The kernels for another processor, with warnings as errors; where an emulator of it is at hand, tests/kernels/smoke.cpp too.
+cross: .venv/.build-tools
+	@command -v aarch64-linux-gnu-g++ >/dev/null || { echo 'cross: skipped, there is no aarch64-linux-gnu-g++ (on Debian and Ubuntu: apt install g++-aarch64-linux-gnu)'; exit 0; }; set -e; \
+	$(BIN)/cmake -S . -B build/aarch64 -G Ninja -DELMAN_PYTHON=OFF -DCMAKE_BUILD_TYPE=Release -DCMAKE_SYSTEM_NAME=Linux \
+	-DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"; \
+	$(BIN)/cmake --build build/aarch64; \
+	command -v qemu-aarch64 >/dev/null || { echo 'cross: compiled, but not run, there is no qemu-aarch64 (apt install qemu-user)'; exit 0; }; \
+	qemu-aarch64 build/aarch64/smoke
+
+# The wheel in an empty environment without a compiler. What it is built of was compiled for .venv already.
+WHEEL := $(CURDIR)/build/wheel
+BARE := PATH=$(WHEEL)/venv/bin CC=/bin/false CXX=/bin/false
+wheel-test: .venv/.installed
+	rm -rf $(WHEEL)
+	$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-build-isolation --no-deps -w $(WHEEL) .
+	$(BIN)/python -m venv $(WHEEL)/venv
+	$(BARE) python -m pip install --disable-pip-version-check --quiet --only-binary :all: -c constraints.txt $(WHEEL)/*.whl
+	cd $(WHEEL) && env -i HOME="$$HOME" $(BARE) python $(CURDIR)/tests/installed.py && env -i HOME="$$HOME" $(BARE) elman doctor
 
 clean:
 	rm -rf .venv build

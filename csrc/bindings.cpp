@@ -28,9 +28,10 @@ std::vector<std::string> names(bool supported_only) {
 
 // The batch is cut into parts, or the whole of it is done by the members of a team.
 void check_threads(int64_t parts, int64_t members, int64_t B) {
-    if (parts >= 1 && parts <= B && members >= 1 && members <= 1024 && (parts == 1 || members == 1)) return;
-    throw nb::value_error(("expected parts from 1 to B=" + text(B) + " and members from 1 to 1024, one of them 1; found parts=" +
-                           text(parts) + ", members=" + text(members)).c_str());
+    expect_threads(parts), expect_threads(members);
+    if (parts <= B && (parts == 1 || members == 1)) return;
+    throw nb::value_error(("expected parts from 1 to B=" + text(B) + ", or members, one of them 1; found parts=" + text(parts) +
+                           ", members=" + text(members)).c_str());
 }
 
 template <class Work>
@@ -51,7 +52,7 @@ size_t backward_workspace(size_t isa, int cell, int dtype, int64_t T, int64_t B,
     return with(isa, cell, dtype, [&](const auto& k) { return k.backward_workspace(T, B, I, H, parts, members); });
 }
 
-// Packing is worth more than one thread from some 100,000 numbers on.
+// Packing, and adding up, is worth more than one thread from some 100,000 numbers on.
 int64_t packers(int cell, int64_t I, int64_t H, int64_t parts) {
     return elman::gates(elman::Cell(cell)) * H * (I + H) < 100'000 ? 1 : parts;
 }
@@ -86,10 +87,12 @@ void forward(size_t isa, int cell, int dtype, int64_t parts, int64_t members, in
 void backward(size_t isa, int cell, int dtype, int64_t parts, int64_t members, int64_t T, int64_t B, int64_t I, int64_t H, uintptr_t x,
               uintptr_t h_0, uintptr_t c_0, uintptr_t W_ih, uintptr_t W_hh, uintptr_t lengths, uintptr_t reset, uintptr_t y,
               uintptr_t saved, uintptr_t c, uintptr_t dy, uintptr_t dx, uintptr_t dh, uintptr_t dc, uintptr_t dW_ih,
-              uintptr_t dW_hh, uintptr_t packed, size_t packed_size) {
+              uintptr_t dW_hh, uintptr_t of_W_ih, uintptr_t of_W_hh, uintptr_t of_b_ih, uintptr_t of_b_hh, uintptr_t packed,
+              size_t packed_size) {
     check_packed(backward_workspace(isa, cell, dtype, T, B, I, H, parts, members), packed_size);
     check_lengths(at<const int64_t>(lengths), T, B);
-    need({{"x", x}, {"W_ih", W_ih}, {"W_hh", W_hh}, {"y", y}, {"dh", dh}, {"dW_ih", dW_ih}, {"dW_hh", dW_hh}, {"packed", packed}});
+    need({{"x", x}, {"W_ih", W_ih}, {"W_hh", W_hh}, {"y", y}, {"dh", dh}, {"dW_ih", dW_ih}, {"dW_hh", dW_hh},
+          {"of_W_ih", of_W_ih}, {"of_W_hh", of_W_hh}, {"packed", packed}});
     if (elman::saved_blocks(elman::Cell(cell))) need({{"saved", saved}});
     if (cell == elman::lstm) need({{"c", c}, {"dc", dc}});
     with(isa, cell, dtype, [&]<class Real>(const elman::Kernels<Real>& kernels) {
@@ -100,12 +103,14 @@ void backward(size_t isa, int cell, int dtype, int64_t parts, int64_t members, i
             .lengths = at<const int64_t>(lengths), .reset = at<const uint8_t>(reset),
             .y = at<const Real>(y), .saved = at<const Real>(saved), .c = at<const Real>(c), .dy = at<const Real>(dy),
             .dx = at<Real>(dx), .dh = at<Real>(dh), .dc = at<Real>(dc), .dW_ih = at<Real>(dW_ih), .dW_hh = at<Real>(dW_hh),
-            .packed = at<Real>(packed),
+            .packed = at<Real>(packed), .of_W_ih = at<Real>(of_W_ih), .of_W_hh = at<Real>(of_W_hh),
+            .of_b_ih = at<Real>(of_b_ih), .of_b_hh = at<Real>(of_b_hh),
         };
         nb::gil_scoped_release released;
         const int64_t packing = packers(cell, I, H, parts * members);
         elman::share(packing, packing, [&](int64_t part, int64_t, int64_t) { kernels.pack_back(a, part, packing); });
         each(B, parts, members, [&](auto... share) { kernels.backward(a, share...); });
+        elman::share(packing, packing, [&](int64_t part, int64_t, int64_t) { kernels.add_up(a, part, packing); });
     });
 }
 
@@ -128,7 +133,7 @@ NB_MODULE(_native, m) {
           "packed"_a, "packed_size"_a, "Forward of csrc/kernels.h, each part or member on a thread of its own; 0 stands for null. Releases the GIL.");
     m.def("backward", &backward, "isa"_a, "cell"_a, "dtype"_a, "parts"_a, "members"_a, "T"_a, "B"_a, "I"_a, "H"_a, "x"_a, "h_0"_a, "c_0"_a,
           "W_ih"_a, "W_hh"_a, "lengths"_a, "reset"_a, "y"_a, "saved"_a, "c"_a, "dy"_a, "dx"_a, "dh"_a, "dc"_a, "dW_ih"_a,
-          "dW_hh"_a, "packed"_a, "packed_size"_a,
+          "dW_hh"_a, "of_W_ih"_a, "of_W_hh"_a, "of_b_ih"_a, "of_b_hh"_a, "packed"_a, "packed_size"_a,
           "Backward of csrc/kernels.h, each part or member on a thread of its own; 0 stands for null. Releases the GIL.");
     bind_variant(m);
     bind_scan(m);

@@ -53,6 +53,14 @@ inline void need(std::initializer_list<std::pair<const char*, uintptr_t>> arrays
         if (!address) throw nb::value_error((std::string(name) + " needs an address, found 0").c_str());
 }
 
+// More threads than any machine has: where the system can't start so many, OpenMP ends the process.
+constexpr int64_t most_threads = 1024;
+
+inline void expect_threads(int64_t threads) {
+    if (threads >= 1 && threads <= most_threads) return;
+    throw nb::value_error(("expected threads from 1 to " + text(most_threads) + ", found " + text(threads)).c_str());
+}
+
 template <class T>
 T* at(uintptr_t address) {
     return reinterpret_cast<T*>(address);

@@ -14,6 +14,7 @@ void reservoir_forward(size_t isa, int dtype, int threads, int64_t T, int64_t B,
         throw nb::value_error(("reservoir: expected dtype 0 (float32) or 1 (float64), and sizes of at least 1 that fit into "
                                "memory; found dtype=" + text(dtype) + ", T=" + text(T) + ", B=" + text(B) + ", I=" + text(I) +
                                ", N=" + text(N)).c_str());
+    expect_threads(threads);
     check_lengths(at<const int64_t>(lengths), T, B);
     need({{"x", x}, {"starts", starts}, {"units", units}, {"places", places}, {"W_in", W_in}, {"b", b}, {"y", y},
           {"h_n", h_n}, {"states", states}});

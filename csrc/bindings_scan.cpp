@@ -22,6 +22,7 @@ void scan_forward(size_t isa, int dtype, bool complex, int threads, int64_t T, i
                   int64_t a_row, uintptr_t a, uintptr_t b, uintptr_t h_0, uintptr_t lengths, uintptr_t reset, uintptr_t h,
                   uintptr_t h_n) {
     check_scan(dtype, complex, T, B, H);
+    expect_threads(threads);
     check_lengths(at<const int64_t>(lengths), T, B);
     need({{"a", a}, {"b", b}, {"h", h}, {"h_n", h_n}});
     with_scan(isa, dtype, complex, [&]<class Real>(const elman::ScanKernels<Real>& kernels) {
@@ -42,6 +43,7 @@ void scan_backward(size_t isa, int dtype, bool complex, int threads, int64_t T, 
                    int64_t a_row, uintptr_t a, uintptr_t h, uintptr_t h_0, uintptr_t lengths, uintptr_t reset, uintptr_t dh,
                    uintptr_t dh_n, uintptr_t da, uintptr_t db, uintptr_t dh_0) {
     check_scan(dtype, complex, T, B, H);
+    expect_threads(threads);
     check_lengths(at<const int64_t>(lengths), T, B);
     need({{"a", a}, {"h", h}, {"db", db}, {"dh_0", dh_0}});
     with_scan(isa, dtype, complex, [&]<class Real>(const elman::ScanKernels<Real>& kernels) {

@@ -11,6 +11,7 @@ auto with_variant(size_t isa, int cell, int dtype, const Work& work) {
 
 void check(int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H, int64_t R, int64_t parts) {
     check_sizes(cell, dtype, T, B, I, H);
+    expect_threads(parts);
     // Of a step and unit, at most 14 numbers are saved and 12 are worked on for up to 192 steps at once.
     const bool possible = R >= 1 && R <= H && (R == H || cell == elman::lstm) && parts >= 1 && parts <= B &&
                           addressable(T, B, 16 * (H + 64)) && addressable(B + 192, 32 * (H + 64), 4);

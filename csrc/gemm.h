@@ -195,6 +195,26 @@ struct RowSums {
                 for (int v = 0; v < vectors; ++v) S::store(to + (i + r) * J + v * S::width, sum[r][v], there(v));
         });
     }
+
+    // The sums of several parts, (parts, I + 1, J), added up and transposed: their columns from `first` to `last` become rows
+    // of W (J, I), and numbers of b (J), unless that is null. By squares, to read and write whole lines of the cache.
+    static void total(const Real* sums, int64_t parts, int64_t I, int64_t J, int64_t first, int64_t last, Real* W, Real* b) {
+        constexpr int64_t line = 64 / sizeof(Real);
+        for (int64_t i = 0; i < I + (b != nullptr); i += line)
+            for (int64_t j = first; j < last; j += line) {
+                const int64_t columns = last - j < line ? last - j : line, rows = I + 1 - i < line ? I + 1 - i : line;
+                Real square[line][line] = {};
+                for (int64_t part = 0; part < parts; ++part)
+                    for (int64_t r = 0; r < rows; ++r) {
+                        const Real* from = sums + (part * (I + 1) + i + r) * J + j;
+                        for (int64_t c = 0; c < columns; ++c) square[r][c] += from[c];
+                    }
+                for (int64_t c = 0; c < columns; ++c) {
+                    for (int64_t r = 0; r < rows && i + r < I; ++r) W[(j + c) * I + i + r] = square[r][c];
+                    if (b && i + rows == I + 1) b[j + c] = square[rows - 1][c];
+                }
+            }
+    }
 };
 
 // Columns::multiply and RowSums::add, compiled once for all cells, in gemm.cpp. Of `times` products the rows of `from` begin

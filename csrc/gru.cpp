@@ -26,10 +26,10 @@ struct Gru {
             put(a.y + row * H, (Real(1) - z[m]) * n[m] + z[m] * get(h, unit, H), unit, H);
             if (!a.saved) continue;
             Real* saved = a.saved + row * 4 * H;
-            keep(a, saved, n[m], unit);
-            keep(a, saved + H, r[m], unit);
-            keep(a, saved + 2 * H, z[m], unit);
-            keep(a, saved + 3 * H, sum[m][3], unit);
+            put(saved, n[m], unit, H);
+            put(saved + H, r[m], unit, H);
+            put(saved + 2 * H, z[m], unit, H);
+            put(saved + 3 * H, sum[m][3], unit, H);
         }
     }
 

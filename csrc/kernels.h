@@ -52,9 +52,9 @@ struct Forward {
     Real* packed;            // forward_workspace(...) numbers, scratch; filled in part by pack
 };
 
-// The gradients of the weights are sums over the batch; every part of it has sums of its own, for the caller to add up.
-// They are transposed, one row for each input or hidden unit and a last one for the bias, and their gates stand in the order
-// of grad_blocks: those that x reaches are the first, those that h reaches the last of them.
+// The gradients of the weights are sums over the batch; every part of it has sums of its own, which `add_up` adds when all
+// have been done. They are transposed, one row for each input or hidden unit and a last one for the bias, and their gates
+// stand in the order of grad_blocks: those that x reaches are the first, those that h reaches the last of them.
 template <class Real>
 struct Backward {
     int64_t T, B, I, H;      // each at least 1
@@ -76,6 +76,10 @@ struct Backward {
     Real* dW_ih;             // (parts, I + 1, G * H)  out
     Real* dW_hh;             // (parts, H + 1, G * H)  out
     Real* packed;            // backward_workspace(...) numbers, scratch; filled in part by pack_back
+    Real* of_W_ih;           // (G * H, I)   out of add_up: the sums over all parts, as the weights lie
+    Real* of_W_hh;           // (G * H, H)   likewise
+    Real* of_b_ih;           // (G * H)      likewise; null: not wanted
+    Real* of_b_hh;           // (G * H)      likewise; null: not wanted
 };
 
 // A thread's place in a team that does one part of the batch together.
@@ -155,6 +159,7 @@ struct Kernels {
     void (*forward)(const Forward<Real>&, int64_t part, int64_t begin, int64_t end, Member);
     void (*pack_back)(const Backward<Real>&, int64_t part, int64_t parts);
     void (*backward)(const Backward<Real>&, int64_t part, int64_t begin, int64_t end, Member);
+    void (*add_up)(const Backward<Real>&, int64_t part, int64_t parts);  // the shares of adding up: any number of them
 };
 
 // The diagonal recurrence h_t = a_t h_{t-1} + b_t. Every unit is on its own, so `begin` and `end` are units here, all

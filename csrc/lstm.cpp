@@ -31,11 +31,11 @@ struct Lstm {
             put(a.y + row * H, o[m] * tanh_c[m], unit, H);
             if (!a.saved) continue;
             Real* saved = a.saved + row * 4 * H;
-            keep(a, saved, i[m], unit);
-            keep(a, saved + H, f[m], unit);
-            keep(a, saved + 2 * H, g[m], unit);
-            keep(a, saved + 3 * H, o[m], unit);
-            keep(a, a.c + row * H, c[m], unit);
+            put(saved, i[m], unit, H);
+            put(saved + H, f[m], unit, H);
+            put(saved + 2 * H, g[m], unit, H);
+            put(saved + 3 * H, o[m], unit, H);
+            put(a.c + row * H, c[m], unit, H);
         }
     }
 

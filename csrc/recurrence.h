@@ -285,8 +285,10 @@ struct Recurrence {
     static void input_gradients(const Backward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, Member member,
                                 const Real* grads) {
         const int64_t n = end - begin, row = blocks * a.H, panels = Packed::panels(a.I);
-        multiply<Real>(false, grads, row, n * row, last - first, n, a.packed + Packed::numbers(h_gates * a.H, a.H), x_gates * a.H, a.I,
-                       member.first(panels), member.last(panels), a.dx + (first * a.B + begin) * a.I, a.B * a.I, false);
+        const int64_t times = n == a.B ? 1 : last - first;  // the rows of all steps fill tiles better, but must lie in order
+        multiply<Real>(false, grads, row, n * row, times, n * (last - first) / times, a.packed + Packed::numbers(h_gates * a.H, a.H),
+                       x_gates * a.H, a.I, member.first(panels), member.last(panels), a.dx + (first * a.B + begin) * a.I, a.B * a.I,
+                       false);
     }
 
     static void weight_gradients(const Backward<Real>& a, int64_t first, int64_t last, int64_t begin, int64_t end, Member member,
@@ -311,7 +313,17 @@ struct Recurrence {
         if (n) add();
     }
 
-    static constexpr Kernels<Real> kernels = {workspace, back_workspace, pack, forward, pack_back, backward};
+    static void add_up(const Backward<Real>& a, int64_t part, int64_t parts) {
+        const auto add = [&]<int gates>(const Real* sums, int64_t K, const int (&gate)[gates], Real* W, Real* b) {
+            for (int g = 0; g < gates; ++g)
+                Sums::total(sums + g * a.H, a.parts, K, gates * a.H, part * a.H / parts, (part + 1) * a.H / parts,
+                            W + gate[g] * a.H * K, b ? b + gate[g] * a.H : nullptr);
+        };
+        add(a.dW_ih, a.I, Cell::x_gate, a.of_W_ih, a.of_b_ih);
+        add(a.dW_hh, a.H, Cell::h_gate, a.of_W_hh, a.of_b_hh);
+    }
+
+    static constexpr Kernels<Real> kernels = {workspace, back_workspace, pack, forward, pack_back, backward, add_up};
 };
 
 // A vector of p's numbers from `unit` on, of which H - unit are there; zeros where p is null.
@@ -325,15 +337,6 @@ template <class Real>
 ELMAN_INLINE void put(Real* p, typename Simd<Real>::Vector v, int64_t unit, int64_t H) {
     using S = Simd<Real>;
     S::store(p + unit, v, S::there(H - unit));
-}
-
-// Puts what backward will read. More than the cache holds goes past it, and leaves it to the weights.
-template <class Real>
-inline void keep(const Forward<Real>& a, Real* p, typename Simd<Real>::Vector v, int64_t unit) {
-    using S = Simd<Real>;
-    const bool past = a.T * a.B * a.H * int64_t(sizeof(Real)) > 1 << 20 && a.H % S::width == 0;
-    if (past && reinterpret_cast<uintptr_t>(p) % sizeof(v) == 0) S::store_past(p + unit, v);
-    else put(p, v, unit, a.H);
 }
 
 }  // namespace elman::ELMAN_ISA

@@ -51,18 +51,6 @@ struct Simd {
 
     static Vector load(const Real* p) { return *reinterpret_cast<const Unaligned*>(p); }
     static void store(Real* p, Vector v) { *reinterpret_cast<Unaligned*>(p) = v; }
-    // To a multiple of a vector's bytes, without a place in the cache.
-    static void store_past(Real* p, Vector v) {
-#if ELMAN_VECTOR_BYTES == 64
-        asm("vmovntps %1, %0" : "=m"(*memory(p)) : "v"(v));
-#elif ELMAN_VECTOR_BYTES == 32
-        asm("vmovntps %1, %0" : "=m"(*memory(p)) : "x"(v));
-#elif defined(__x86_64__)
-        asm("movntps %1, %0" : "=m"(*memory(p)) : "x"(v));
-#else
-        store(p, v);
-#endif
-    }
     static Vector all(Real a) { return a - Vector{}; }
     // The same, held in a register: else compilers load it from memory anew for each product.
     static Vector all_held(Real a) {
@@ -128,9 +116,10 @@ struct Simd {
 
     // NaN goes through. Compilers need two instructions for it unless told of these.
     static Vector clamp(Vector v, Real limit) {
-#if ELMAN_VECTOR_BYTES == 64
-        if constexpr (sizeof(Real) == 4) asm("vminps %0, %1, %0\n\tvmaxps %0, %2, %0" : "+v"(v) : "v"(all(limit)), "v"(all(-limit)));
-        else asm("vminpd %0, %1, %0\n\tvmaxpd %0, %2, %0" : "+v"(v) : "v"(all(limit)), "v"(all(-limit)));
+#if ELMAN_VECTOR_BYTES >= 32
+        const Vector most = all(limit), least = all(-limit);
+        if constexpr (sizeof(Real) == 4) asm("vminps %0, %1, %0\n\tvmaxps %0, %2, %0" : "+&v"(v) : "v"(most), "v"(least));
+        else asm("vminpd %0, %1, %0\n\tvmaxpd %0, %2, %0" : "+&v"(v) : "v"(most), "v"(least));
         return v;
 #else
         v = all(limit) < v ? all(limit) : v;
@@ -187,7 +176,7 @@ struct Simd {
         Vector p[n], scale[n];
         for (int k = 0; k < n; ++k) v[k] = clamp(v[k], Bits<Real>::sigmoid_limit);
         power(v, Real(-log2_e), p, scale);
-        for (int k = 0; k < n; ++k) v[k] = reciprocal(scale[k] * p[k] + (scale[k] + Real(1)));
+        for (int k = 0; k < n; ++k) v[k] = reciprocal(scale[k] * (p[k] + Real(1)) + Real(1));
     }
 
     template <int n>

@@ -24,7 +24,7 @@ def forward(isa: int, cell: int, dtype: int, parts: int, members: int, T: int, B
     Forward of csrc/kernels.h, each part or member on a thread of its own; 0 stands for null. Releases the GIL.
     """
 
-def backward(isa: int, cell: int, dtype: int, parts: int, members: int, T: int, B: int, I: int, H: int, x: int, h_0: int, c_0: int, W_ih: int, W_hh: int, lengths: int, reset: int, y: int, saved: int, c: int, dy: int, dx: int, dh: int, dc: int, dW_ih: int, dW_hh: int, packed: int, packed_size: int) -> None:
+def backward(isa: int, cell: int, dtype: int, parts: int, members: int, T: int, B: int, I: int, H: int, x: int, h_0: int, c_0: int, W_ih: int, W_hh: int, lengths: int, reset: int, y: int, saved: int, c: int, dy: int, dx: int, dh: int, dc: int, dW_ih: int, dW_hh: int, of_W_ih: int, of_W_hh: int, of_b_ih: int, of_b_hh: int, packed: int, packed_size: int) -> None:
     """
     Backward of csrc/kernels.h, each part or member on a thread of its own; 0 stands for null. Releases the GIL.
     """

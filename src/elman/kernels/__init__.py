@@ -136,6 +136,8 @@ def _run(a: Arguments, trace: Trace | None) -> tuple[Tensor, tuple[Tensor, ...]]
         raise RuntimeError(
             f"{a.name}: a trace can't be taken inside torch.compile or torch.export; call the layer eagerly"
         )
+    if any(t.device != a.x.device for t in a.numbers):  # torch itself gives garbage for some weights on meta
+        raise ValueError(f"{a.name}: expected all on one device, found {', '.join(str(t.device) for t in a.numbers)}")
     a = _without_full_lengths(a)
     name, _ = _choose(a.numbers, partial(_obstacle, a=a, traced=trace is not None))
     if name == "torch":
@@ -153,7 +155,7 @@ def _without_full_lengths(a: Arguments) -> Arguments:
     """Lengths that say nothing are dropped, where they can be looked at: full sequences have faster ways."""
     if a.lengths is None or torch.compiler.is_compiling() or _transformed((a.x, a.lengths)):
         return a
-    return a if (a.lengths < a.x.shape[0]).any() else a._replace(lengths=None)
+    return a if (a.lengths != a.x.shape[0]).any() else a._replace(lengths=None)
 
 
 def scan(

@@ -1,6 +1,6 @@
 """What a recurrence reads: one tuple for all three cells, checked once, which every implementation takes whole."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -136,7 +136,7 @@ def rnn(
 ) -> Arguments:
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"rnn: expected nonlinearity 'tanh' or 'relu', found {nonlinearity!r}")
-    return _checked(
+    return checked(
         Arguments(
             f"rnn_{nonlinearity}", zoneout_h, 0.0, x, state, None, W_ih, W_hh, b_ih, b_hh, None, None, norm_ih, norm_hh,
             None, None, mask, keep_h, None, lengths, reset,
@@ -167,7 +167,7 @@ def lstm(
     reset: Maybe = None,
 ) -> Arguments:
     h_0, c_0 = (None, None) if state is None else state
-    return _checked(
+    return checked(
         Arguments(
             "lstm", zoneout_h, zoneout_c, x, h_0, c_0, W_ih, W_hh, b_ih, b_hh, W_hr, peephole, norm_ih, norm_hh,
             norm_c, bias_c, mask, keep_h, keep_c, lengths, reset,
@@ -191,7 +191,7 @@ def gru(
     lengths: Maybe = None,
     reset: Maybe = None,
 ) -> Arguments:
-    return _checked(
+    return checked(
         Arguments(
             "gru", zoneout_h, 0.0, x, state, None, W_ih, W_hh, b_ih, b_hh, None, None, norm_ih, norm_hh,
             None, None, mask, keep_h, None, lengths, reset,
@@ -217,14 +217,28 @@ def cells(run: Callable[..., Any]) -> list[Callable[..., Any]]:
     return [function(name) for name in MAKERS]
 
 
-def _checked(a: Arguments) -> Arguments:
+def expect_tensors(name: str, given: Iterable[tuple[str, Any]], must: Sequence[str]) -> None:
+    """Raises a TypeError where something is no tensor; None will do, save for what must be there."""
+    for argument, t in given:
+        if not isinstance(t, Tensor) and (t is not None or argument in must):
+            raise TypeError(f"{name}: expected {argument} to be a tensor, found {type(t).__name__}")
+
+
+def _rows(weight: Tensor) -> int:
+    return weight.shape[0] if weight.dim() else 0
+
+
+def checked(a: Arguments) -> Arguments:
     """`a`; raises a ValueError that names every shape unless all of them fit together."""
+    if a.cell not in GATES:
+        raise ValueError(f"expected a cell of {', '.join(GATES)}; found {a.cell!r}")
+    expect_tensors(a.name, zip(Arguments._fields[FIRST:], a.tensors, strict=True), must=("x", "W_ih", "W_hh"))
     gates, x = GATES[a.cell], a.x
     if x.dim() != 3 or x.shape[0] == 0:
         raise ValueError(f"{a.name}: expected x of shape (T, B, I) with at least one step, found {tuple(x.shape)}")
     T, B, I = x.shape
-    H = a.W_ih.shape[0] // gates
-    R = H if a.W_hr is None else a.W_hr.shape[0]
+    H = _rows(a.W_ih) // gates
+    R = H if a.W_hr is None else _rows(a.W_hr)
     rows = (gates * H,)
     shapes = (
         (B, R), (B, H), (gates * H, I), (gates * H, R), rows, rows, (R, H), (3, H), rows, rows, (H,), (H,),
@@ -246,7 +260,7 @@ def _checked(a: Arguments) -> Arguments:
     for one, other in (
         ("b_ih", "b_hh"),
         ("norm_ih", "norm_hh"),
-        *((("norm_ih", "norm_c"),) if a.cell == "lstm" else ()),
+        *((("norm_ih", "norm_c"), ("h_0", "c_0")) if a.cell == "lstm" else ()),
     ):
         if (getattr(a, one) is None) != (getattr(a, other) is None):
             raise ValueError(f"{a.name}: expected both {one} and {other}, or neither; found only one of them")

@@ -10,6 +10,7 @@ from torch import Tensor
 from elman import compiled
 
 DTYPES = (torch.float32, torch.float64)  # in the order of csrc/bindings.cpp
+MOST_THREADS = 1024  # that of csrc/bindings.h
 WORTH_A_THREAD = 1_000_000  # multiplications; a thread with less to do costs more to wake than it saves
 
 
@@ -39,7 +40,8 @@ def native_status() -> NativeStatus:
 
 def threads_for(multiplications: int) -> int:
     """How many threads that much work deserves; never more than torch may use."""
-    return min(torch.get_num_threads() if _share_threads() else 1, max(1, multiplications // WORTH_A_THREAD))
+    most = min(torch.get_num_threads(), MOST_THREADS) if _share_threads() else 1
+    return min(most, max(1, multiplications // WORTH_A_THREAD))
 
 
 @cache
@@ -71,4 +73,11 @@ def own_copy(t: Tensor | None, like: Tensor, *shape: int) -> Tensor:
 
 def address(t: Tensor | None) -> int:
     """Where the numbers of a contiguous tensor lie; 0 for none."""
-    return 0 if t is None else t.data_ptr()
+    if t is None:
+        return 0
+    where = t.data_ptr()
+    if where == 0 and t.numel():
+        raise RuntimeError(
+            f"expected tensors with memory on the CPU, found one without: {tuple(t.shape)} on {t.device}"
+        )
+    return where

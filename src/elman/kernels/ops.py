@@ -15,7 +15,7 @@ from torch.autograd import forward_ad
 from elman import compiled
 
 from . import recurrence, reference, variants
-from .arguments import FIRST, LAST, Arguments, Maybe, cells
+from .arguments import FIRST, LAST, Arguments, Maybe, cells, checked, expect_tensors
 from .native import DTYPES
 from .trace import Trace
 
@@ -31,7 +31,8 @@ def obstacle(a: Arguments) -> str | None:
         return compiled.WHY_NOT
     numbers = a.numbers
     x, *others = numbers
-    if x.device.type != "cpu" or any(t.device != x.device for t in others):
+    flags = [t for t in (a.keep_h, a.keep_c, a.reset) if t is not None]
+    if x.device.type != "cpu" or any(t.device != x.device for t in (*others, *flags)):
         return "the native kernels work on the CPU only"
     if x.dtype not in DTYPES or any(t.dtype != x.dtype for t in others):
         return "the native kernels take float32 or float64, all alike"
@@ -129,7 +130,7 @@ def _arguments(given: Sequence[Any]) -> Arguments:
 
 
 def _forward(*given: Any) -> tuple[Tensor, ...]:
-    a = _arguments(given)
+    a = checked(_arguments(given))
     if problem := obstacle(a):
         raise RuntimeError(f"{a.name}: {problem}")
     y, h_n, c_n, saved, c = _native_forward(a, given[FIRST])
@@ -142,7 +143,9 @@ def _forward(*given: Any) -> tuple[Tensor, ...]:
 
 
 def _backward(*given: Any) -> tuple[Tensor, ...]:
-    a, (y, saved, c, dy, dh_n, dc_n) = _arguments(given), given[-6:]
+    a, (y, saved, c, dy, dh_n, dc_n) = checked(_arguments(given)), given[-6:]
+    kept = {"y": y, "saved": saved, "c": c}
+    expect_tensors(a.name, kept.items(), must=tuple(kept))
     (T, B, _), R, H = a.x.shape, a.W_hh.shape[1], a.hidden_size
     wanted: dict[str, Any] = {
         "y": (y, [(T, B, R)]),
@@ -151,11 +154,14 @@ def _backward(*given: Any) -> tuple[Tensor, ...]:
         "dc_n": (dc_n, [(B, H)]),
     }
     for index, name in enumerate(("saved", "c")):
-        wanted[name] = (given[-5 + index], [module.kept_sizes(a, True)[index] for module in (recurrence, variants)])
+        modules = (recurrence, variants) if a.plain else (variants,)
+        wanted[name] = (given[-5 + index], [module.kept_sizes(a, True)[index] for module in modules])
     for name, (t, shapes) in wanted.items():
-        if t is not None and (tuple(t.shape) not in shapes or t.dtype != a.x.dtype):
+        like = a.x if t is None else t
+        if (t is not None and tuple(t.shape) not in shapes) or (like.dtype, like.device) != (a.x.dtype, a.x.device):
             raise ValueError(
-                f"{a.name}: expected {name} {shapes[0]} of {a.x.dtype}, found {tuple(t.shape)} of {t.dtype}"
+                f"{a.name}: expected {name} {shapes[0]} of {a.x.dtype} on {a.x.device}, "
+                f"found {tuple(like.shape)} of {like.dtype} on {like.device}"
             )
     if problem := obstacle(a):
         raise RuntimeError(f"{a.name}: {problem}")

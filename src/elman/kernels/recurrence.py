@@ -1,6 +1,5 @@
 """The native recurrences with their first derivatives, on arguments that have been checked: see `ops.py`."""
 
-import torch
 from torch import Tensor
 
 from elman import compiled
@@ -65,14 +64,17 @@ def backward(
     index, number, dtype = compiled.isa_index(isa), compiled.CELLS.index(cell), DTYPES.index(x.dtype)
     parts, members = _shares(a, back=True)
     given = a.addressable(NAMES)
-    given |= {"y": plain(y), "dy": plain(dy), "saved": saved, "c": c}
-    dx = torch.empty_like(x, memory_format=torch.contiguous_format) if need_dx else x.new_empty(0)
+    given |= {"y": plain(y), "dy": plain(dy), "saved": plain(saved), "c": plain(c)}
+    dx = x.new_empty(x.shape if need_dx else (0,))
     dh = own_copy(dh_n, x, B, H)
     dc = own_copy(dc_n, x, B, H) if cell == "lstm" else x.new_empty(0)
     dW_ih, dW_hh = empty(x, parts, I + 1, G * H), empty(x, parts, H + 1, G * H)
     sizes = {"T": T, "B": B, "I": I, "H": H, "parts": parts, "members": members}
     packed = empty(x, compiled._native.backward_workspace(index, number, dtype, **sizes))
     made = {"dx": dx, "dh": dh, "dc": dc, "dW_ih": dW_ih, "dW_hh": dW_hh, "packed": packed}
+    weights = x.new_empty(G * H, I), x.new_empty(G * H, H)
+    biases = [x.new_empty(0 if a.b_ih is None else G * H) for _ in range(2)]
+    made |= zip(("of_W_ih", "of_W_hh", "of_b_ih", "of_b_hh"), (*weights, *biases), strict=True)
     compiled._native.backward(
         isa=index,
         cell=number,
@@ -81,11 +83,6 @@ def backward(
         **{name: address(t) for name, t in (given | made).items()},
         packed_size=packed.numel(),
     )
-    to_x, to_h = (t[0] if parts == 1 else t.sum(0) for t in (dW_ih, dW_hh))
-    if cell == "gru":  # x reaches its gates in the order n r z
-        to_x = torch.cat([to_x[:, H:], to_x[:, :H]], dim=1)
-    weights = [t[:-1].t().contiguous() for t in (to_x, to_h)]
-    biases = [x.new_empty(0) if a.b_ih is None else t[-1].clone() for t in (to_x, to_h)]
     rest = [x.new_empty(0) for _ in range(LAST - FIRST - 7)]
     return dx, dh, dc, *weights, *biases, *rest
 

@@ -14,6 +14,7 @@ from torch.autograd import forward_ad
 from elman import compiled
 
 from . import reservoir_reference as reference
+from .arguments import expect_tensors
 from .buffers import empty
 from .native import DTYPES, address, plain, threads_for
 from .reservoir_weights import LINE, ReservoirWeights, dense, describe, pack
@@ -30,6 +31,8 @@ SHAPES = (
 
 def check(x: Tensor, h_0: Maybe, feedback: Maybe, lengths: Maybe, reset: Maybe, leak: float, W_in: Tensor) -> None:
     """Raises a ValueError that names every shape and type unless all of them fit together."""
+    given = {"x": x, "h": h_0, "feedback": feedback, "lengths": lengths, "reset": reset}
+    expect_tensors("reservoir", given.items(), must=("x",))
     N, I = W_in.shape
     T, B = x.shape[:2] if x.dim() == 3 else (0, 0)
     fits = (
@@ -127,7 +130,9 @@ def _op(
     b: Maybe,
 ) -> tuple[Tensor, Tensor]:
     """Checks and packs the weights anew in each call; `ReservoirWeights` does so once."""
-    N = W_in.shape[0]
+    given = {"W_in": W_in, "rows": rows, "columns": columns, "values": values}
+    expect_tensors("reservoir", given.items(), must=tuple(given))
+    N = W_in.shape[0] if W_in.dim() else 0
     entries = values.numel()
     fits = W_in.dim() == 2 and 0 not in W_in.shape and rows.shape == columns.shape == values.shape == (entries,)
     fits = fits and rows.dtype == columns.dtype == torch.int64 and (b is None or b.shape == (N,))

@@ -5,6 +5,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from .arguments import expect_tensors
+
 LINE = 64  # bytes of the rows that lie side by side: `lanes` of csrc/kernels.h
 
 
@@ -19,6 +21,7 @@ class ReservoirWeights:
     """
 
     def __init__(self, W_in: Tensor, W: Tensor, b: Tensor | None = None) -> None:
+        expect_tensors("reservoir", {"W_in": W_in, "W": W, "b": b}.items(), must=("W_in", "W"))
         N = W.shape[0] if W.dim() else 0
         fits = N > 0 and W.shape == (N, N) and W_in.dim() == 2 and W_in.shape[0] == N and W_in.shape[1] > 0
         given = [t for t in (W_in, b) if t is not None]

@@ -14,6 +14,7 @@ from torch.autograd import forward_ad
 from elman import compiled
 
 from . import scan_reference as reference
+from .arguments import expect_tensors
 from .buffers import empty
 from .native import address, plain, threads_for
 
@@ -33,6 +34,7 @@ SHAPES = "a (T, B, H) or (H), b (T, B, H), h_0 (B, H), lengths (B), reset (T, B)
 def check(a: Tensor, b: Tensor, h_0: Maybe, lengths: Maybe, reset: Maybe) -> None:
     """Raises a ValueError that names every shape and type unless all of them fit together."""
     given = {"a": a, "b": b, "h_0": h_0, "lengths": lengths, "reset": reset}
+    expect_tensors("scan", given.items(), must=("a", "b"))
     found = {name: t for name, t in given.items() if t is not None}
     T, B, H = b.shape if b.dim() == 3 else (0, 0, 0)
     wanted = {"a": ((T, B, H), (H,)), "b": ((T, B, H),), "h_0": ((B, H),), "lengths": ((B,),), "reset": ((T, B),)}

@@ -61,8 +61,8 @@ def backward(
     """As in `recurrence.py`. A trace gets its squares."""
     x, cell, G = a.x, a.cell, GATES[a.cell]
     (T, B, I), H, R = x.shape, a.hidden_size, a.W_hh.shape[1]
-    given = a.addressable(WEIGHTS) | {"y": plain(y), "dy": plain(dy), "saved": saved, "c": c}
-    dx = torch.empty_like(x, memory_format=torch.contiguous_format) if need_dx else x.new_empty(0)
+    given = a.addressable(WEIGHTS) | {"y": plain(y), "dy": plain(dy), "saved": plain(saved), "c": plain(c)}
+    dx = x.new_empty(x.shape if need_dx else (0,))
     dh = own_copy(dh_n, x, B, R)
     dc = own_copy(dc_n, x, B, H) if cell == "lstm" else x.new_empty(0)
     numbers = _numbers(a, isa)

@@ -147,10 +147,22 @@ class Classic(Recurrent):
         shares = self.zoneout if isinstance(self.zoneout, tuple) else (self.zoneout,) * len(self.letters)
         for letter, share, size in zip(self.letters, shares, self._sizes, strict=True):
             if share and self.training:
-                given[f"keep_{letter}"] = torch.rand(T, B, size, device=x.device) < share
+                given[f"keep_{letter}"] = coins((T, B, size), share, x.device)
             elif share:
                 given[f"zoneout_{letter}"] = share
         return given
+
+
+def coins(shape: tuple[int, ...], share: float, device: torch.device) -> Tensor:
+    """Bools, each of which is true with the probability `share`, to 2^-16. Cheaper than a random number for each.
+
+    >>> coins((1000, 1000), 0.25, torch.device("cpu")).float().mean().round(decimals=2)
+    tensor(0.2500)
+    """
+    numbers = math.prod(shape)
+    bits = torch.empty(-(-numbers // 4), dtype=torch.int64, device=device).random_(-(2**63), None)
+    most = max(round(share * 2**16), 1) - 1 - 2**15
+    return (bits.view(torch.int16)[:numbers] <= most).view(shape)
 
 
 class RNN(Classic):
