@@ -137,6 +137,7 @@ NB_MODULE(_native, m) {
           "Backward of csrc/kernels.h, each part or member on a thread of its own; 0 stands for null. Releases the GIL.");
     bind_variant(m);
     bind_scan(m);
+    bind_gated(m);
     bind_step(m);
     bind_reservoir(m);
 }

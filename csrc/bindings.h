@@ -66,10 +66,21 @@ T* at(uintptr_t address) {
     return reinterpret_cast<T*>(address);
 }
 
+// Calls work(begin, end) for the units of H, `size` bytes each. A thread takes two lines of the cache at once, so that no two
+// of them write to one, nor to neighbours.
+template <class Work>
+void share_units(int64_t H, size_t size, int threads, const Work& work) {
+    const int64_t units = 128 / int64_t(size);
+    elman::share((H + units - 1) / units, threads, [&](int64_t, int64_t begin, int64_t end) {
+        work(begin * units, end * units < H ? end * units : H);
+    });
+}
+
 void check_sizes(int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H);
 void check_packed(size_t expected, size_t found);
 
 void bind_variant(nb::module_& m);
 void bind_scan(nb::module_& m);
+void bind_gated(nb::module_& m);
 void bind_reservoir(nb::module_& m);
 void bind_step(nb::module_& m);

@@ -3,9 +3,6 @@
 
 namespace {
 
-// Units that a thread takes at once: two lines of the cache, so that no two threads write to one, nor to neighbours.
-constexpr int64_t granule = 128;
-
 // H counts complex numbers once here, twice in kernels.h.
 void check_scan(int dtype, bool complex, int64_t T, int64_t B, int64_t H) {
     const bool possible = T >= 1 && B >= 1 && H >= 1 && H < (int64_t(1) << 60) && addressable(T, B, 2 * H);
@@ -19,14 +16,6 @@ template <class Work>
 void with_scan(size_t isa, int dtype, bool complex, const Work& work) {
     const elman::Table& table = chosen(isa);
     dtype == float32 ? work(*table.scan_f32[complex]) : work(*table.scan_f64[complex]);
-}
-
-template <class Work>
-void share_units(int64_t H, size_t size, int threads, const Work& work) {
-    const int64_t units = granule / int64_t(size);
-    elman::share((H + units - 1) / units, threads, [&](int64_t, int64_t begin, int64_t end) {
-        work(begin * units, end * units < H ? end * units : H);
-    });
 }
 
 void scan_forward(size_t isa, int dtype, bool complex, int threads, int64_t T, int64_t B, int64_t H, int64_t a_step,

@@ -199,6 +199,47 @@ struct ScanKernels {
     void (*backward)(const ScanBackward<Real>&, int64_t begin, int64_t end);
 };
 
+// The recurrence of cells whose gates look at the input alone: h_t = a_t h_{t-1} + b_t, where a_t and b_t are functions of
+// the sums p_t = W_ih x_t + b_ih, element by element: those of src/elman/kernels/gated_reference.py. Units are on their own, as
+// above.
+enum Gated { mingru, mingru_positive, minlstm, minlstm_positive, rglru, gated_cells };
+constexpr int sum_blocks(Gated cell) { return cell == mingru || cell == mingru_positive ? 2 : 3; }
+
+template <class Real>
+struct GatedScan {
+    int64_t T, B, H;             // each at least 1
+    const Real* p;               // (T, B, sum_blocks * H)  in; never looked at where t >= lengths[b]
+    const Real* decay;           // (H)          in: log a where the recurrence gate is open; rglru only
+    const Real* h_0;             // (B, H)       in; null: zeros
+    const int64_t* lengths;      // (B)          in; null: all T
+    const uint8_t* reset;        // (T, B)       in; null: nowhere
+    Real* h;                     // (T, B, H)    out: h_t, and zero where t >= lengths[b]
+    Real* h_n;                   // (B, H)       out: h after each sequence's last step; h_0 where there is none
+};
+
+template <class Real>
+struct GatedScanBackward {
+    int64_t T, B, H;             // each at least 1
+    const Real* p;               // as in GatedScan
+    const Real* decay;
+    const Real* h;               // (T, B, H)    in, from forward
+    const Real* h_0;             // (B, H)       in; null: zeros
+    const int64_t* lengths;      // (B)          in; null: all T
+    const uint8_t* reset;        // (T, B)       in; null: nowhere
+    const Real* dh;              // (T, B, H)    in; null: zeros
+    const Real* dh_n;            // (B, H)       in; null: zeros
+    Real* dp;                    // (T, B, sum_blocks * H)  out, zero where t >= lengths[b]
+    Real* ddecay;                // (H)          out; rglru only
+    Real* dh_0;                  // (B, H)       out
+    Real* total;                 // (T, B, H)    out: dL/dh_t, later steps included; null: not wanted
+};
+
+template <class Real>
+struct GatedKernels {
+    void (*forward)(const GatedScan<Real>&, int64_t begin, int64_t end);
+    void (*backward)(const GatedScanBackward<Real>&, int64_t begin, int64_t end);
+};
+
 // The leaky reservoir h_t = (1 - leak) h_{t-1} + leak tanh(W_in x_t + W h_{t-1} + b + feedback_t), W being sparse.
 //
 // Units are sorted by how many numbers their rows of W have, the longest first, and lie in `chunks` of `lanes` (a line of
@@ -239,6 +280,8 @@ struct Table {
     const Variants<double>* variant_f64[cells];
     const ScanKernels<float>* scan_f32[2];  // of real numbers, of complex ones
     const ScanKernels<double>* scan_f64[2];
+    const GatedKernels<float>* gated_f32[gated_cells];
+    const GatedKernels<double>* gated_f64[gated_cells];
     ReservoirKernel<float> reservoir_f32;
     ReservoirKernel<double> reservoir_f64;
 };

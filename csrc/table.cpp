@@ -9,6 +9,8 @@ extern const Variants<float> rnn_tanh_variant_f32, rnn_relu_variant_f32, lstm_va
 extern const Variants<double> rnn_tanh_variant_f64, rnn_relu_variant_f64, lstm_variant_f64, gru_variant_f64;
 extern const ScanKernels<float> scan_f32, scan_c64;
 extern const ScanKernels<double> scan_f64, scan_c128;
+extern const GatedKernels<float> mingru_f32, mingru_positive_f32, minlstm_f32, minlstm_positive_f32, rglru_f32;
+extern const GatedKernels<double> mingru_f64, mingru_positive_f64, minlstm_f64, minlstm_positive_f64, rglru_f64;
 void reservoir(const Reservoir<float>&, int64_t begin, int64_t end);
 void reservoir(const Reservoir<double>&, int64_t begin, int64_t end);
 
@@ -24,6 +26,8 @@ const Table table = {
     .variant_f64 = {&rnn_tanh_variant_f64, &rnn_relu_variant_f64, &lstm_variant_f64, &gru_variant_f64},
     .scan_f32 = {&scan_f32, &scan_c64},
     .scan_f64 = {&scan_f64, &scan_c128},
+    .gated_f32 = {&mingru_f32, &mingru_positive_f32, &minlstm_f32, &minlstm_positive_f32, &rglru_f32},
+    .gated_f64 = {&mingru_f64, &mingru_positive_f64, &minlstm_f64, &minlstm_positive_f64, &rglru_f64},
     .reservoir_f32 = reservoir,
     .reservoir_f64 = reservoir,
 };

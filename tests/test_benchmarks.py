@@ -40,7 +40,7 @@ def results(tmp_path_factory):
 
 
 def test_each_benchmark_has_a_quick_run():
-    assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(ROWS) | PARTS
+    assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(ROWS) | PARTS | {"cells"}
 
 
 def test_their_docstrings_are_true():
@@ -79,3 +79,11 @@ def test_disagreeing_results_are_refused(monkeypatch):
     for wrong in (ones * 1.01, ones[:1], ones * np.nan):
         with pytest.raises(workers.Disagreement, match="a and b"):
             workers.check_agreement("a and b", [wrong], [ones])
+
+
+def test_the_benchmark_of_cells_runs(results, tmp_path):
+    """It needs no peers: all that it compares runs in one process."""
+    said = run(BENCHMARKS / "cells.py", "--quick", "--json", tmp_path / "cells.json")
+    rows = json.loads((tmp_path / "cells.json").read_text())["rows"]
+    assert {row["cell"] for row in rows} == {"MinGRU", "MinLSTM", "RGLRU", "LRU", "SLSTM", "LSTM"}
+    assert all(f"| {row['cell']}" in said and len(row["ratio"]) == 3 for row in rows)

@@ -15,6 +15,7 @@ from torch.testing import assert_close
 from elman import layers
 
 RNN, LSTM, GRU = layers.RNN, layers.LSTM, layers.GRU
+MinGRU, MinLSTM, RGLRU, LRU, SLSTM = layers.MinGRU, layers.MinLSTM, layers.RGLRU, layers.LRU, layers.SLSTM
 TABLE = [
     *((cls, {}) for cls in (RNN, LSTM, GRU)),
     (RNN, {"nonlinearity": "relu"}),
@@ -33,6 +34,12 @@ TABLE = [
     (RNN, {"layer_norm": True, "bias": False, "zoneout": 0.3, "recurrent_dropout": 0.4, "learned_state": True}),
     (LSTM, {"layer_norm": True, "peephole": True, "proj_size": 3, "zoneout": (0.3, 0.1), "weight_dropout": 0.2}),
     (GRU, {"layer_norm": True, "recurrent_dropout": 0.4, "weight_dropout": 0.2, "learned_state": True}),
+    *((cls, {}) for cls in (MinGRU, MinLSTM, RGLRU, LRU, SLSTM)),
+    *((cls, {"bias": False}) for cls in (MinGRU, MinLSTM, RGLRU, LRU, SLSTM)),
+    *((cls, {"learned_state": True}) for cls in (MinGRU, MinLSTM, RGLRU, LRU)),
+    *((cls, {"nonlinearity": "positive"}) for cls in (MinGRU, MinLSTM)),
+    *((cls, {"forget_bias": 2.0}) for cls in (MinGRU, MinLSTM)),
+    (LRU, {"r_min": 0.9, "r_max": 0.999, "max_phase": 0.3}),
 ]
 EVERY = pytest.mark.parametrize(
     ("cls", "options"),
@@ -383,7 +390,49 @@ def gru_equation(layer, one, weights, h, c):
     return (1 - one.gates["z"]) * one.gates["n"] + one.gates["z"] * h, None
 
 
-EQUATIONS = {RNN: rnn_equation, LSTM: lstm_equation, GRU: gru_equation}
+def candidate(layer, v):
+    return torch.where(v >= 0, v + 0.5, torch.sigmoid(v)) if layer.nonlinearity == "positive" else v
+
+
+def mingru_equation(layer, one, weights, h, c):
+    sigmoids(one, "z")
+    assert_close(one.gates["n"], candidate(layer, one.bars["n"]), **EXACT)
+    return (1 - one.gates["z"]) * h + one.gates["z"] * one.gates["n"], None
+
+
+def minlstm_equation(layer, one, weights, h, c):
+    i, f = torch.sigmoid(one.bars["i"]), torch.sigmoid(one.bars["f"])
+    assert_close((one.gates["i"], one.gates["f"]), (i / (i + f), f / (i + f)), **EXACT)
+    assert_close(one.gates["g"], candidate(layer, one.bars["g"]), **EXACT)
+    return one.gates["f"] * h + one.gates["i"] * one.gates["g"], None
+
+
+def rglru_equation(layer, one, weights, h, c):
+    sigmoids(one, "ri")
+    assert_close(one.gates["u"], one.bars["u"], **EXACT)
+    a = torch.exp(-8 * torch.nn.functional.softplus(weights["Lambda"]) * one.gates["r"])
+    return a * h + torch.sqrt(1 - a**2) * one.gates["i"] * one.gates["u"], None
+
+
+def slstm_equation(layer, one, weights, h, c):
+    """For c; its normaliser is in no trace, so h stands as it is."""
+    sigmoids(one, "o")
+    assert_close(one.gates["g"], torch.tanh(one.bars["g"]), **EXACT)
+    i, f = one.gates["i"], one.gates["f"]
+    assert (torch.maximum(i, f) == 1).all()  # what the stabiliser sees to
+    return one.h, f * c + i * one.gates["g"]
+
+
+EQUATIONS = {
+    RNN: rnn_equation,
+    LSTM: lstm_equation,
+    GRU: gru_equation,
+    MinGRU: mingru_equation,
+    MinLSTM: minlstm_equation,
+    RGLRU: rglru_equation,
+    LRU: lambda layer, one, weights, h, c: (one.h, None),  # it has no gates
+    SLSTM: slstm_equation,
+}
 """From what a trace holds and h and c of the step before to h and c, before any zoneout."""
 
 
@@ -400,12 +449,12 @@ def test_the_gates_of_a_trace_give_the_states(cls, options):
             return torch.cat([now[1:], first[None]] if backward else [first[None], now[:-1]])
 
         first = [part[index] for part in parts(state)]
-        h = before(one.h, first[0])
+        h = None if cls is LRU else before(one.h, first[0])  # its y is not its h
         c = None if one.c is None else before(one.c, first[1])
         new_h, new_c = EQUATIONS[cls](layer, one, weights, h, c)
         shares = options.get("zoneout", 0.0)
         share_h, share_c = shares if isinstance(shares, tuple) else (shares, shares)
-        assert_close(one.h, new_h + share_h * (h - new_h), **EXACT)
+        assert_close(one.h, new_h + share_h * (h - new_h) if share_h else new_h, **EXACT)
         if c is not None:
             assert_close(one.c, new_c + share_c * (c - new_c), **EXACT)
 
@@ -424,6 +473,8 @@ def one_of(layer, index):
 @EVERY
 def test_the_gradient_through_time_is_autograds(cls, options):
     """`trace.grad_norm` against single layers, run step by step, whose every h was watched."""
+    if cls is LRU:
+        pytest.skip("its h is not its y; see test_linear_cells")
     layer = make(cls, options, **STACKED).eval()
     x, state = some_x(), some_state(layer)
     y, _, trace = layer(x, state, trace=True)

@@ -104,7 +104,11 @@ def test_a_cell_is_its_papers_equation_gradients_included(name, by_hand, options
 def test_slstm_heads_are_blocks_of_the_recurrent_matrix(heads):
     layer = make("SLSTM", 4, 6, num_heads=heads)
     x = torch.randn(20, 3, 4).double()
-    assert_close(layer(x)[0], torch.stack(list(slstm_by_hand(dict(layer.named_parameters()), x, heads))), **EXACT)
+    weights = dict(layer.named_parameters())
+    y, expected = layer(x)[0], torch.stack(list(slstm_by_hand(weights, x, heads)))
+    assert_close(y, expected, **EXACT)
+    dy = torch.randn_like(y)
+    assert_close(*[torch.autograd.grad(result, [*weights.values()], dy) for result in (y, expected)], **EXACT)
     h = torch.zeros(1, 3, 6).double()
     h[..., 0] = 1  # head 0 alone sees it
     moved = (layer(x[:1], (h, *(torch.zeros_like(h),) * 3))[0] != layer(x[:1])[0]).any(1).squeeze(0)

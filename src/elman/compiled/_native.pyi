@@ -57,6 +57,12 @@ def scan_forward(isa: int, dtype: int, complex: bool, threads: int, T: int, B: i
 def scan_backward(isa: int, dtype: int, complex: bool, threads: int, T: int, B: int, H: int, a_step: int, a_row: int, a: int, h: int, h_0: int, lengths: int, reset: int, dh: int, dh_n: int, da: int, db: int, dh_0: int) -> None:
     """ScanBackward of csrc/kernels.h, likewise. Releases the GIL."""
 
+def gated_forward(isa: int, cell: int, dtype: int, threads: int, T: int, B: int, H: int, p: int, decay: int, h_0: int, lengths: int, reset: int, h: int, h_n: int) -> None:
+    """GatedScan of csrc/kernels.h; 0 stands for null. Releases the GIL."""
+
+def gated_backward(isa: int, cell: int, dtype: int, threads: int, T: int, B: int, H: int, p: int, decay: int, h: int, h_0: int, lengths: int, reset: int, dh: int, dh_n: int, dp: int, ddecay: int, dh_0: int, total: int) -> None:
+    """GatedScanBackward of csrc/kernels.h, likewise. Releases the GIL."""
+
 class Step:
     """
     A cell with its weights packed; elman.compiled.steps.Step says the rest.

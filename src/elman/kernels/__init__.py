@@ -27,7 +27,18 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from . import arguments, fused, ops, reference, reservoir_native, reservoir_reference, scan_native, scan_reference
+from . import (
+    arguments,
+    fused,
+    gated_native,
+    gated_reference,
+    ops,
+    reference,
+    reservoir_native,
+    reservoir_reference,
+    scan_native,
+    scan_reference,
+)
 from .arguments import HC, Arguments
 from .native import NativeStatus, native_status
 from .reference import gru_step, lstm_step, rnn_step
@@ -40,6 +51,7 @@ __all__ = [
     "ReservoirWeights",
     "Trace",
     "explain",
+    "gated_scan",
     "gru",
     "gru_step",
     "lstm",
@@ -53,7 +65,11 @@ __all__ = [
     "scan_step",
 ]
 
-OWN = {"scan": scan_native, "reservoir": reservoir_native}  # what torch has no implementation of
+OWN = {
+    "scan": scan_native,
+    "gated_scan": gated_native,
+    "reservoir": reservoir_native,
+}  # what torch has no implementation of
 PHRASES = {"native": "the native kernels", "torch": "torch's own implementation", "reference": "the reference"}
 
 
@@ -143,7 +159,13 @@ def _without_full_lengths(a: Arguments) -> Arguments:
 
 
 def scan(
-    a: Tensor, b: Tensor, h_0: Tensor | None = None, *, lengths: Tensor | None = None, reset: Tensor | None = None
+    a: Tensor,
+    b: Tensor,
+    h_0: Tensor | None = None,
+    *,
+    lengths: Tensor | None = None,
+    reset: Tensor | None = None,
+    trace: Trace | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The diagonal linear recurrence `h_t = a_t h_{t-1} + b_t` over a sequence; shapes in `scan_reference.py`.
 
@@ -155,8 +177,50 @@ def scan(
     scan_native.check(a, b, h_0, lengths, reset)
     tensors = [a, b] if h_0 is None else [a, b, h_0]
     name, _ = _choose(tensors, partial(_obstacle_of_own, cell="scan", tensors=tensors))
+    if trace is not None and b.requires_grad:
+        b = b.view_as(b)
+        b.register_hook(partial(gated_native.note_gradient, trace))  # dL/db_t is dL/dh_t
     scan = scan_native.scan if name == "native" else scan_reference.scan
     return scan(a, b, h_0, lengths=lengths, reset=reset)
+
+
+def gated_scan(
+    cell: str,
+    p: Tensor,
+    decay: Tensor | None = None,
+    h_0: Tensor | None = None,
+    *,
+    lengths: Tensor | None = None,
+    reset: Tensor | None = None,
+    trace: Trace | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The recurrence of a cell whose gates look at the input alone; equations in `gated_reference.py`.
+
+    `cell` is mingru, mingru_positive, minlstm, minlstm_positive or rglru, and `p (T, B, G * H)` holds the sums of its
+    G gates; `decay (H)` is there for rglru alone. The rest is as in `scan`.
+
+    >>> import torch
+    >>> h, h_n = gated_scan("mingru", torch.tensor([0.0, 1.0]).expand(3, 1, 2))  # z is a half, and n is 1
+    >>> h.flatten()
+    tensor([0.5000, 0.7500, 0.8750])
+    """
+    gated_native.check(cell, p, decay, h_0, lengths, reset)
+    tensors = [t for t in (p, decay, h_0) if t is not None]
+    if torch.compiler.is_compiling():  # the op of scan compiles, and the compiler makes one loop of the gates
+        name = "reference"
+    else:
+        name, _ = _choose(tensors, partial(_obstacle_of_own, cell="gated_scan", tensors=tensors))
+    if name == "native":
+        h, h_n = gated_native.gated_scan(cell, p, decay, h_0, lengths, reset, trace)
+        if trace is not None:
+            with torch.no_grad():
+                gates = gated_reference.coefficients(cell, p, decay)[2]
+    else:
+        a, b, gates = gated_reference.coefficients(cell, p, decay)
+        h, h_n = scan(a, b, h_0, lengths=lengths, reset=reset, trace=trace)
+    if trace is not None:
+        gated_native.note_gates(trace, cell, p, gates, lengths)
+    return h, h_n
 
 
 def reservoir(
@@ -200,7 +264,8 @@ def explain(cell: str, *given: Any, **options: Any) -> str:
     where a forced choice can't run.
     """
     if cell in OWN:
-        tensors = [t for g in given for t in (g.tensors if isinstance(g, ReservoirWeights) else (g,)) if t is not None]
+        tensors = [t for g in given for t in (g.tensors if isinstance(g, ReservoirWeights) else (g,))]
+        tensors = [t for t in tensors if isinstance(t, Tensor)]
         name, reason = _choose(tensors, partial(_obstacle_of_own, cell=cell, tensors=tensors))
     else:
         traced = options.pop("trace", None) is not None

@@ -1,144 +1,23 @@
-"""Gated cells whose next state is linear in the state before: `MinGRU`, `MinLSTM` and `RGLRU`.
+"""Cells whose next state is linear in the state before: `MinGRU`, `MinLSTM` and `RGLRU`.
 
-Their gates look at the input alone. So all of a sequence's gates are one matrix product and a few element-wise
-operations, and what is left of the recurrence is `kernels.scan`: `h_t = a_t h_{t-1} + b_t`. A step, a chunk with a
-carried state and the whole sequence are the same function: there is no other way of computing them.
+Their gates look at the input alone. So all of a sequence's gates are one matrix product and element-wise operations,
+and the recurrence is `kernels.gated_scan`, where the equations stand.
 """
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, logsigmoid, softplus
+from torch.nn.functional import linear, softplus
 
 from elman import kernels
 
 from .padding import without_padding
 from .recurrent import Parts, Recurrent, Weights
 
-Maybe = Tensor | None
-
-
-def mingru(
-    x: Tensor,
-    h_0: Maybe,
-    W_ih: Tensor,
-    b_ih: Maybe = None,
-    *,
-    nonlinearity: str = "linear",
-    lengths: Maybe = None,
-    reset: Maybe = None,
-    trace: kernels.Trace | None = None,
-) -> tuple[Tensor, Tensor]:
-    r"""The minimal gated recurrent unit (Feng et al. 2024, "Were RNNs all we needed?", arXiv 2410.01201, section 3.1).
-
-    .. math::
-        (\bar z, \bar n)_t &= W_{ih} x_t + b_{ih} \\
-        z_t &= \sigma(\bar z_t) \qquad n_t = g(\bar n_t) \\
-        h_t &= (1 - z_t) \odot h_{t-1} + z_t \odot n_t
-
-    With `nonlinearity="linear"`, g is the identity, as in the paper's section 3. With "positive", g is that of its
-    appendix B, which lets logarithms be taken: :math:`g(v) = v + 0.5` for :math:`v \ge 0`, :math:`\sigma(v)` below.
-    `W_ih (2 * H, I)` and `b_ih (2 * H)` hold z, then n; `x (T, B, I)` and `h_0 (B, H)` give `h (T, B, H)` and the last.
-    """
-    z_bar, n_bar = _sums(x, W_ih, b_ih, lengths).chunk(2, dim=-1)
-    z, n = torch.sigmoid(z_bar), G[nonlinearity](n_bar)
-    a, b = 1 - z, z * n
-    note(trace, b, lengths, bars={"z": z_bar, "n": n_bar}, gates={"z": z, "n": n})
-    return kernels.scan(a, b, h_0, lengths=lengths, reset=reset)
-
-
-def minlstm(
-    x: Tensor,
-    h_0: Maybe,
-    W_ih: Tensor,
-    b_ih: Maybe = None,
-    *,
-    nonlinearity: str = "linear",
-    lengths: Maybe = None,
-    reset: Maybe = None,
-    trace: kernels.Trace | None = None,
-) -> tuple[Tensor, Tensor]:
-    r"""The minimal long short-term memory (Feng et al. 2024, arXiv 2410.01201, section 3.2), gates normalised to one.
-
-    .. math::
-        (\bar i, \bar f, \bar g)_t &= W_{ih} x_t + b_{ih} \\
-        i_t &= \frac{\sigma(\bar i_t)}{\sigma(\bar i_t) + \sigma(\bar f_t)} \qquad f_t = 1 - i_t \\
-        h_t &= f_t \odot h_{t-1} + i_t \odot g(\bar g_t)
-
-    i_t is computed as :math:`\sigma(\log\sigma(\bar i_t) - \log\sigma(\bar f_t))`, the same number without a division
-    of zero by zero. `nonlinearity` chooses g as in `mingru`. `W_ih (3 * H, I)` and `b_ih (3 * H)` hold i f g.
-    """
-    i_bar, f_bar, g_bar = _sums(x, W_ih, b_ih, lengths).chunk(3, dim=-1)
-    i, g = torch.sigmoid(logsigmoid(i_bar) - logsigmoid(f_bar)), G[nonlinearity](g_bar)
-    f, b = 1 - i, i * g
-    note(trace, b, lengths, bars={"i": i_bar, "f": f_bar, "g": g_bar}, gates={"i": i, "f": f, "g": g})
-    return kernels.scan(f, b, h_0, lengths=lengths, reset=reset)
-
-
-def rglru(
-    x: Tensor,
-    h_0: Maybe,
-    W_ih: Tensor,
-    b_ih: Maybe,
-    Lambda: Tensor,
-    *,
-    lengths: Maybe = None,
-    reset: Maybe = None,
-    trace: kernels.Trace | None = None,
-) -> tuple[Tensor, Tensor]:
-    r"""The real-gated linear recurrent unit of Griffin (De et al. 2024, arXiv 2402.19427, section 2.4), with c = 8.
-
-    .. math::
-        (\bar r, \bar i, u)_t &= W_{ih} x_t + b_{ih} \\
-        r_t &= \sigma(\bar r_t) \qquad i_t = \sigma(\bar i_t) \\
-        a_t &= \exp(-c \operatorname{softplus}(\Lambda) \odot r_t) \\
-        h_t &= a_t \odot h_{t-1} + \sqrt{1 - a_t^2} \odot (i_t \odot u_t)
-
-    The paper's unit has as many inputs as units and takes them as they are; where :math:`u_t = x_t` this is it.
-    `W_ih (3 * H, I)` and `b_ih (3 * H)` hold r i u; `Lambda (H)`.
-    """
-    r_bar, i_bar, u = _sums(x, W_ih, b_ih, lengths).chunk(3, dim=-1)
-    r, i = torch.sigmoid(r_bar), torch.sigmoid(i_bar)
-    log_a = -C * softplus(Lambda) * r
-    a = torch.exp(log_a)
-    # 1 - a^2 without cancellation; the root's slope must stay finite where r is so small that a is 1.
-    b = torch.sqrt(-torch.expm1(2 * log_a).clamp(max=-torch.finfo(a.dtype).tiny)) * (i * u)
-    note(trace, b, lengths, bars={"r": r_bar, "i": i_bar, "u": u}, gates={"r": r, "i": i, "u": u})
-    return kernels.scan(a, b, h_0, lengths=lengths, reset=reset)
-
-
 C = 8.0
-"""How sharply the recurrence gate of `rglru` acts."""
-
-
-def _sums(x: Tensor, W: Tensor, b: Maybe, lengths: Maybe) -> Tensor:
-    return linear(without_padding(x, lengths), W, b)
-
-
-def _positive(v: Tensor) -> Tensor:
-    return torch.where(v >= 0, v + 0.5, torch.sigmoid(v))
-
-
-G = {"linear": lambda v: v, "positive": _positive}
-
-
-def note(
-    trace: kernels.Trace | None, b: Tensor, lengths: Maybe, *, bars: dict[str, Tensor], gates: dict[str, Tensor]
-) -> None:
-    """Fills a trace from a scan's gates and b. dL/dh_t is dL/db_t: a hook on b is all that its norm costs."""
-    if trace is None:
-        return
-    trace.bars = {letter: without_padding(t.detach(), lengths) for letter, t in bars.items()}
-    trace.gates = {letter: without_padding(t.detach(), lengths) for letter, t in gates.items()}
-
-    def keep(db: Tensor) -> None:
-        squares = db.detach().abs().square().sum(-1)
-        trace.squares = torch.stack([squares, torch.zeros_like(squares)], dim=-1)
-
-    if b.requires_grad:
-        b.register_hook(keep)
+"""How sharply the recurrence gate of `RGLRU` acts, as in its paper."""
 
 
 class Gated(Recurrent):
@@ -146,6 +25,13 @@ class Gated(Recurrent):
 
     gates: ClassVar[int]
     """Blocks of H rows in the weight."""
+
+    cell: ClassVar[str]
+    """What `kernels.gated_scan` calls it, up to its nonlinearity."""
+
+    @property
+    def _cell(self) -> str:
+        return self.cell
 
     def reset_parameters(self) -> None:
         """Draws weights and biases from U(-1/sqrt(I), 1/sqrt(I)), as `torch.nn.Linear` does.
@@ -159,6 +45,22 @@ class Gated(Recurrent):
             bound = 1 / math.sqrt(weights["weight_ih"].shape[1])
             for weight in weights.values():
                 nn.init.uniform_(weight, -bound, bound)
+
+    def _sequence(
+        self,
+        x: Tensor,
+        state: Parts | None,
+        weights: Weights,
+        *,
+        lengths: Tensor | None,
+        reset: Tensor | None,
+        trace: kernels.Trace | None,
+    ) -> tuple[Tensor, Parts]:
+        p = linear(without_padding(x, lengths), weights["weight_ih"], weights.get("bias_ih"))
+        decay = -C * softplus(weights["Lambda"]) if "Lambda" in weights else None
+        h_0 = None if state is None else state[0]
+        y, h = kernels.gated_scan(self._cell, p, decay, h_0, lengths=lengths, reset=reset, trace=trace)
+        return y, (h,)
 
     def _shapes(self, columns: int) -> dict[str, tuple[int, ...]]:
         rows = self.gates * self.hidden_size
@@ -185,7 +87,7 @@ class _Minimal(Gated):
         dtype: torch.dtype | None = None,
     ) -> None:
         name = type(self).__name__
-        if nonlinearity not in G:
+        if nonlinearity not in ("linear", "positive"):
             raise ValueError(f"{name}: expected nonlinearity 'linear' or 'positive', found {nonlinearity!r}")
         if forget_bias is not None and not bias:
             raise ValueError(f"{name}: forget_bias={forget_bias} needs biases, found bias=False")
@@ -196,12 +98,16 @@ class _Minimal(Gated):
             learned_state=learned_state, device=device, dtype=dtype,
         )  # fmt: skip
 
+    @property
+    def _cell(self) -> str:
+        return f"{self.cell}_positive" if self.nonlinearity == "positive" else self.cell
+
     def _settings(self) -> dict[str, object]:
         return super()._settings() | {"nonlinearity": "linear", "forget_bias": None}
 
 
 class MinGRU(_Minimal):
-    """The minimal gated recurrent unit; equations and the variant in `mingru`.
+    """The minimal gated recurrent unit; equations in `kernels.gated_reference.mingru`.
 
     Args:
         input_size ... learned_state: see `Recurrent`.
@@ -217,6 +123,7 @@ class MinGRU(_Minimal):
     """
 
     gates = 2
+    cell = "mingru"
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
@@ -224,14 +131,9 @@ class MinGRU(_Minimal):
             for weights in self._all_weights():
                 nn.init.constant_(weights["bias_ih"][: self.hidden_size], -self.forget_bias)
 
-    def _sequence(self, x: Tensor, state: Parts | None, weights: Weights, **more: Any) -> tuple[Tensor, Parts]:
-        h_0, W, b = None if state is None else state[0], weights["weight_ih"], weights.get("bias_ih")
-        y, h = mingru(x, h_0, W, b, nonlinearity=self.nonlinearity, **more)
-        return y, (h,)
-
 
 class MinLSTM(_Minimal):
-    """The minimal long short-term memory; equations and the variant in `minlstm`.
+    """The minimal long short-term memory; equations in `kernels.gated_reference.minlstm`.
 
     Args:
         input_size ... learned_state: see `Recurrent`.
@@ -247,6 +149,7 @@ class MinLSTM(_Minimal):
     """
 
     gates = 3
+    cell = "minlstm"
 
     def reset_parameters(self) -> None:
         super().reset_parameters()
@@ -254,14 +157,9 @@ class MinLSTM(_Minimal):
             for weights in self._all_weights():
                 nn.init.constant_(weights["bias_ih"][self.hidden_size : 2 * self.hidden_size], self.forget_bias)
 
-    def _sequence(self, x: Tensor, state: Parts | None, weights: Weights, **more: Any) -> tuple[Tensor, Parts]:
-        h_0, W, b = None if state is None else state[0], weights["weight_ih"], weights.get("bias_ih")
-        y, h = minlstm(x, h_0, W, b, nonlinearity=self.nonlinearity, **more)
-        return y, (h,)
-
 
 class RGLRU(Gated):
-    """The real-gated linear recurrent unit of Griffin; equations in `rglru`.
+    """The real-gated linear recurrent unit of Griffin; equations in `kernels.gated_reference.rglru`.
 
     Arguments are those of `Recurrent`. Forward takes and gives what `GRU` does. Parameters: `weight_ih_l0 (3 * H, I)`
     and `bias_ih_l0 (3 * H)` of r i u, and `Lambda_l0 (H)`.
@@ -272,6 +170,7 @@ class RGLRU(Gated):
     """
 
     gates = 3
+    cell = "rglru"
 
     def reset_parameters(self) -> None:
         """As in the paper: weights of variance 1 / I, biases of zero, and a_t uniform in 0.9 .. 0.999 where r = 1."""
@@ -286,8 +185,3 @@ class RGLRU(Gated):
 
     def _shapes(self, columns: int) -> dict[str, tuple[int, ...]]:
         return super()._shapes(columns) | {"Lambda": (self.hidden_size,)}
-
-    def _sequence(self, x: Tensor, state: Parts | None, weights: Weights, **more: Any) -> tuple[Tensor, Parts]:
-        h_0, W, b = None if state is None else state[0], weights["weight_ih"], weights.get("bias_ih")
-        y, h = rglru(x, h_0, W, b, weights["Lambda"], **more)
-        return y, (h,)

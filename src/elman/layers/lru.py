@@ -9,9 +9,10 @@ from torch.nn.functional import linear
 
 from elman import kernels
 
-from .linear_cells import Maybe, note
 from .padding import without_padding
 from .recurrent import Parts, Recurrent, Weights
+
+Maybe = Tensor | None
 
 
 def lru(
@@ -48,9 +49,8 @@ def lru(
     # The normalisation scales the small B, not the long product; what is complex is real and imaginary part in turn.
     scaled = torch.exp(gamma_log)[:, None, None] * B.unflatten(0, (2, -1)).transpose(0, 1)
     b = torch.view_as_complex(linear(x, scaled.flatten(0, 1)).unflatten(-1, (-1, 2)))
-    note(trace, b, lengths, bars={}, gates={})
     before = None if h_0 is None else torch.complex(*h_0.chunk(2, dim=-1))
-    h, h_n = kernels.scan(lambda_, b, before, lengths=lengths, reset=reset)
+    h, h_n = kernels.scan(lambda_, b, before, lengths=lengths, reset=reset, trace=trace)
     re, im = C.chunk(2, dim=-1)
     y = linear(torch.view_as_real(h).flatten(-2), torch.stack([re, -im], dim=-1).flatten(-2), b_y) + linear(x, D)
     return without_padding(y, lengths), torch.cat([h_n.real, h_n.imag], dim=-1)
