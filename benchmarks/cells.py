@@ -146,7 +146,9 @@ def disagreement(cell: str, options: dict[str, Any], other: Callable[..., Tensor
     layer, x, dy = make(cell, options, shape, torch.float64)
     found, expected = (training_step(layer, forward, x, dy)() for forward in (ours, other))
     return max(
-        float((a - b).detach().abs().max() / b.detach().abs().max()) for a, b in zip(found, expected, strict=True) if b is not None
+        float((a - b).detach().abs().max() / b.detach().abs().max())
+        for a, b in zip(found, expected, strict=True)
+        if b is not None
     )
 
 

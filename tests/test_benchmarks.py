@@ -60,6 +60,12 @@ def test_benchmark_runs(name, results):
     assert found["facts"]["processor"] in said
 
 
+def test_the_benchmark_of_the_cells_runs():
+    said = run(BENCHMARKS / "cells.py", "--quick")
+    for cell in ("MinGRU nonlinearity=positive", "LSTM layer_norm=True", "LSTM zoneout=0.1", "SLSTM"):
+        assert f"| {cell} |" in said
+
+
 @pytest.mark.skipif(bool(compiled.WHY_NOT), reason="the kernels were not built")
 def test_page_and_picture_are_written_from_results(results, tmp_path):
     page = tmp_path / "benchmarks.md"
