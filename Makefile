@@ -25,13 +25,13 @@ check: .venv/.installed-test
 	$(BIN)/mypy
 
 # The kernel tests once more, with every access to memory watched by ASan and UBSan. Python itself knows nothing of them, so
-# they have to be loaded first; and .venv holds the ordinary elman, so the tests run outside of it, on what is installed there.
+# they have to be loaded first, and their reports need the true stderr; and .venv holds the ordinary elman, so the tests run outside of it, on what is installed there.
 # Left out is what says nothing about the kernels' memory and takes long: rules of autograd, which run in the reference.
 sanitize: build/sanitized/.installed
 	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libstdc++.so.6)" \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=1 \
 	PYTHONPATH=build/sanitized:$(SITE) \
-	$$($(BIN)/python -c 'import sys; print(sys._base_executable)') -S -m pytest -q -p no:cacheprovider tests/kernels tests/compiled \
+	$$($(BIN)/python -c 'import sys; print(sys._base_executable)') -S -m pytest -q -p no:cacheprovider --capture=sys tests/kernels tests/compiled \
 	--ignore tests/kernels/test_fused.py --ignore tests/kernels/test_library.py --ignore tests/kernels/test_reference.py \
 	--ignore tests/kernels/test_door.py --ignore tests/kernels/test_walls.py \
 	-k "not (opcheck or gradcheck or gradgradcheck or derivatives or forward_mode or vmap or door or reference_s)"
