@@ -165,6 +165,19 @@ def test_gradients_of_single_sequences(cls, options):
             assert_close(found[name][b], torch.zeros_like(parameters[name]) if value is None else value, **EXACT)
 
 
+@pytest.mark.parametrize("option", ["zoneout", "recurrent_dropout", "weight_dropout", "dropout"])
+@pytest.mark.parametrize("cls", [RNN, LSTM, GRU])
+def test_vmap_draws_for_each_or_once_as_it_is_told(cls, option):
+    layer = make(cls, {option: 0.5}, 3, 8, num_layers=2)
+    x = some_x()[:, 0].expand(4, -1, -1)
+    different = vmap(lambda x: layer(x)[0], randomness="different")(x)
+    assert not torch.allclose(different[0], different[1])
+    same = vmap(lambda x: layer(x)[0], randomness="same")(x)
+    assert_close(same[0], same[1], **EXACT)
+    with pytest.raises(RuntimeError, match="randomness"):
+        vmap(lambda x: layer(x)[0])(x)
+
+
 # Forward mode within torch still compiles some of its rules by torch.jit.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 @EVERY
@@ -331,6 +344,10 @@ def test_two_processes_give_the_gradients_of_one(tmp_path):
         )
         for rank in range(2)
     ]  # fmt: skip
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    try:
+        outputs = [process.communicate(timeout=120)[0] for process in processes]
+    finally:  # one that waits for the other must not outlive the test
+        for process in processes:
+            process.kill()
     assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
     assert all("the same gradients" in output for output in outputs)

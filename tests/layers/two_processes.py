@@ -1,6 +1,7 @@
 """One of two processes that train one model by DistributedDataParallel; arguments: its rank and a file to meet at."""
 
 import sys
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -17,7 +18,9 @@ CASES = [
 
 
 def main(rank: int, file: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{file}", rank=rank, world_size=2, timeout=timedelta(seconds=60)
+    )
     for cls, options in CASES:
         torch.manual_seed(0)
         layer = cls(3, 5, **options, dtype=torch.float64)

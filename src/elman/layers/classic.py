@@ -163,7 +163,7 @@ def coins(shape: tuple[int, ...], share: float, like: Tensor) -> Tensor:
         return torch.rand(shape, device=like.device) < share
     # 16 bits for each cost a third of a random number for each.
     numbers = math.prod(shape)
-    bits = torch.empty(-(-numbers // 4), dtype=torch.int64).random_(-(2**63), None)
+    bits = torch.randint(-(2**63), 2**63 - 1, (-(-numbers // 4),))
     most = max(round(share * 2**16), 1) - 1 - 2**15
     return (bits.view(torch.int16)[:numbers] <= most).view(shape)
 
