@@ -41,7 +41,8 @@ def check(a: Tensor, b: Tensor, h_0: Maybe, lengths: Maybe, reset: Maybe) -> Non
     numbers = {t.dtype for name, t in found.items() if name in ("a", "b", "h_0")}
     fits = (
         T > 0
-        and all(tuple(t.shape) in wanted[name] for name, t in found.items())
+        # Of one length first: torch.export would learn of (H,) in ((T, B, H), (H,)) that T is not H.
+        and all(any(tuple(t.shape) == w for w in wanted[name] if len(w) == t.dim()) for name, t in found.items())
         and len(numbers) == 1
         and (lengths is None or lengths.dtype in WHOLE)
         and (reset is None or reset.dtype == torch.bool)
@@ -56,6 +57,11 @@ def check(a: Tensor, b: Tensor, h_0: Maybe, lengths: Maybe, reset: Maybe) -> Non
 
 def obstacle(a: Tensor, b: Tensor, h_0: Maybe = None) -> str | None:
     """Why the native scan can't run on these tensors, or None if it can."""
+    return _unfit(a, b, h_0) or ("autocast is active" if torch.is_autocast_enabled("cpu") else None)
+
+
+def _unfit(a: Tensor, b: Tensor, h_0: Maybe) -> str | None:
+    """The same, autocast apart: what began without it can go back under it."""
     if compiled.WHY_NOT:
         return compiled.WHY_NOT
     tensors = [t for t in (a, b, h_0) if t is not None]
@@ -63,8 +69,6 @@ def obstacle(a: Tensor, b: Tensor, h_0: Maybe = None) -> str | None:
         return "the native kernels work on the CPU only"
     if a.dtype not in REAL or any(t.dtype != a.dtype for t in tensors):
         return "the native scan takes float32, float64, complex64 or complex128, all alike"
-    if torch.is_autocast_enabled("cpu"):
-        return "autocast is active"
     if any(t.layout != torch.strided for t in tensors):
         return "an argument is sparse"
     if 0 in b.shape:
@@ -127,7 +131,7 @@ def _backward(
             raise ValueError(
                 f"scan: expected {name} {tuple(like.shape)} of {h.dtype}, found {tuple(t.shape)} of {t.dtype}"
             )
-    if why_not := obstacle(a, h, h_0):
+    if why_not := _unfit(a, h, h_0):
         raise RuntimeError(f"scan: {why_not}")
     a, geometry = _geometry(a, h, lengths, reset)
     db, dh_0 = empty(h, *h.shape), h.new_empty(h.shape[1:])

@@ -73,6 +73,8 @@ def slstm(
     h, c, n, m_0 = (part.view(B, K, d).transpose(0, 1) for part in given)
     m = m_0.masked_fill(n == 0, -math.inf)
     valid = None if lengths is None else valid_steps(T, lengths, x.device)
+    if reset is not None and valid is not None:
+        reset = reset & valid[..., 0]  # the state stays as it is past a sequence's end
     seen: list[Seen] = []
     hs = []
     for t, sums_t in enumerate(sums.unbind(0)):
