@@ -25,7 +25,8 @@ check: .venv/.installed-test
 	$(BIN)/mypy
 
 # The kernel tests once more, with every access to memory watched by ASan and UBSan. Python itself knows nothing of them, so
-# they have to be loaded first, and their reports need the true stderr; and .venv holds the ordinary elman, so the tests run outside of it, on what is installed there.
+# they have to be loaded first, and their reports need the true stderr. The ordinary elman is in .venv, so the tests run outside
+# of it, on what is installed there.
 # Left out is what says nothing about the kernels' memory and takes long: rules of autograd, which run in the reference.
 sanitize: build/sanitized/.installed
 	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libstdc++.so.6)" \
