@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.distributed import TCPStore
 from torch.func import functional_call, grad, jacrev, jvp, stack_module_state, vmap
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from torch.testing import assert_close
@@ -339,12 +340,13 @@ def test_another_device_runs_torchs_own_where_it_can(cls, options, expected, dev
         assert set(ran) == {"reference"}
 
 
-def test_two_processes_give_the_gradients_of_one(tmp_path):
+def test_two_processes_give_the_gradients_of_one():
+    meeting = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     script = Path(__file__).with_name("two_processes.py")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen(
-            [sys.executable, script, str(rank), tmp_path / "meeting"],
+            [sys.executable, script, str(rank), str(meeting.port)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
         )
         for rank in range(2)
