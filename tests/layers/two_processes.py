@@ -32,7 +32,7 @@ def main(rank: int, port: int) -> None:
             (model(x[:, mine])[0] - target[:, mine]).square().mean().backward()
         # float64 sums in another order
         assert_close([p.grad for p in layer.parameters()], list(expected), rtol=1e-10, atol=1e-12)
-    del model  # first: whoever still holds the group when Python ends may wait for its thread, and that for Python's lock
+    del model  # first: what still holds the group as Python ends may wait for its thread, and that for Python's lock
     dist.destroy_process_group()
     print("the same gradients")
 
