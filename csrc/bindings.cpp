@@ -26,20 +26,6 @@ std::vector<std::string> names(bool supported_only) {
     return found;
 }
 
-// The batch is cut into parts, or the whole of it is done by the members of a team.
-void check_threads(int64_t parts, int64_t members, int64_t B) {
-    expect_threads(parts), expect_threads(members);
-    if (parts <= B && (parts == 1 || members == 1)) return;
-    throw nb::value_error(("expected parts from 1 to B=" + text(B) + ", or members, one of them 1; found parts=" + text(parts) +
-                           ", members=" + text(members)).c_str());
-}
-
-template <class Work>
-void each(int64_t B, int64_t parts, int64_t members, const Work& work) {
-    if (members > 1) return elman::together(members, [&](elman::Member member) { work(0, 0, B, member); });
-    elman::share(B, parts, [&](int64_t part, int64_t begin, int64_t end) { work(part, begin, end, elman::Member{}); });
-}
-
 size_t forward_workspace(size_t isa, int cell, int dtype, int64_t T, int64_t B, int64_t I, int64_t H, int64_t parts) {
     check_sizes(cell, dtype, T, B, I, H);
     check_threads(parts, 1, B);

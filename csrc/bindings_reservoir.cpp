@@ -3,10 +3,10 @@
 
 namespace {
 
-void reservoir_forward(size_t isa, int dtype, int threads, int64_t T, int64_t B, int64_t I, int64_t N, double leak, uintptr_t x,
-                       uintptr_t h_0, uintptr_t feedback, uintptr_t lengths, uintptr_t reset, uintptr_t starts,
-                       uintptr_t values, uintptr_t columns, uintptr_t units, uintptr_t places, uintptr_t W_in, uintptr_t b,
-                       uintptr_t y, uintptr_t h_n, uintptr_t states) {
+void reservoir_forward(size_t isa, int dtype, int64_t parts, int64_t members, int64_t T, int64_t B, int64_t I, int64_t N,
+                       double leak, uintptr_t x, uintptr_t h_0, uintptr_t feedback, uintptr_t lengths, uintptr_t reset,
+                       uintptr_t starts, uintptr_t values, uintptr_t columns, uintptr_t units, uintptr_t places, uintptr_t W_in,
+                       uintptr_t b, uintptr_t y, uintptr_t h_n, uintptr_t states) {
     const int64_t limit = (int64_t(1) << 31) - 64;
     const bool possible = T >= 1 && B >= 1 && I >= 1 && N >= 1 && N < limit && I < limit && addressable(T, B, 2 * (N + 64)) &&
                           addressable(T, B, I) && addressable(N + 64, I, 1) && (dtype == float32 || dtype == float64);
@@ -14,7 +14,7 @@ void reservoir_forward(size_t isa, int dtype, int threads, int64_t T, int64_t B,
         throw nb::value_error(("reservoir: expected dtype 0 (float32) or 1 (float64), and sizes of at least 1 that fit into "
                                "memory; found dtype=" + text(dtype) + ", T=" + text(T) + ", B=" + text(B) + ", I=" + text(I) +
                                ", N=" + text(N)).c_str());
-    expect_threads(threads);
+    check_threads(parts, members, B);
     check_lengths(at<const int64_t>(lengths), T, B);
     need({{"x", x}, {"starts", starts}, {"units", units}, {"places", places}, {"W_in", W_in}, {"b", b}, {"y", y},
           {"h_n", h_n}, {"states", states}});
@@ -32,7 +32,7 @@ void reservoir_forward(size_t isa, int dtype, int threads, int64_t T, int64_t B,
             .y = at<Real>(y), .h_n = at<Real>(h_n), .states = at<Real>(states),
         };
         nb::gil_scoped_release released;
-        elman::share(B, threads, [&](int64_t, int64_t begin, int64_t end) { kernel(r, begin, end); });
+        each(B, parts, members, [&](int64_t, int64_t begin, int64_t end, elman::Member member) { kernel(r, begin, end, member); });
     };
     dtype == float32 ? run(table.reservoir_f32) : run(table.reservoir_f64);
 }
@@ -40,7 +40,7 @@ void reservoir_forward(size_t isa, int dtype, int threads, int64_t T, int64_t B,
 }  // namespace
 
 void bind_reservoir(nb::module_& m) {
-    m.def("reservoir_forward", &reservoir_forward, "isa"_a, "dtype"_a, "threads"_a, "T"_a, "B"_a, "I"_a, "N"_a, "leak"_a, "x"_a,
-          "h_0"_a, "feedback"_a, "lengths"_a, "reset"_a, "starts"_a, "values"_a, "columns"_a, "units"_a, "places"_a, "W_in"_a,
-          "b"_a, "y"_a, "h_n"_a, "states"_a, "Reservoir of csrc/kernels.h; 0 stands for null. Releases the GIL.");
+    m.def("reservoir_forward", &reservoir_forward, "isa"_a, "dtype"_a, "parts"_a, "members"_a, "T"_a, "B"_a, "I"_a, "N"_a,
+          "leak"_a, "x"_a, "h_0"_a, "feedback"_a, "lengths"_a, "reset"_a, "starts"_a, "values"_a, "columns"_a, "units"_a,
+          "places"_a, "W_in"_a, "b"_a, "y"_a, "h_n"_a, "states"_a, "Reservoir of csrc/kernels.h; 0 stands for null. Releases the GIL.");
 }

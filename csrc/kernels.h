@@ -269,7 +269,7 @@ struct Reservoir {
 };
 
 template <class Real>
-using ReservoirKernel = void (*)(const Reservoir<Real>&, int64_t begin, int64_t end);
+using ReservoirKernel = void (*)(const Reservoir<Real>&, int64_t begin, int64_t end, Member);
 
 // The kernels of one instruction set.
 struct Table {

@@ -1,7 +1,8 @@
 // The leaky sparse reservoir over a whole sequence. kernels.h is the contract, and says how W is packed.
 //
 // Inside, a state lies in the order of places, so that only the product with W has to gather; there are two, the one
-// before the step and the one after it. y is put in the order of units after each step.
+// before the step and the one after it. y is put in the order of units after each step. The members of a team have a part
+// of the places each, and meet after each step.
 #include "kernels.h"
 #include "simd.h"
 
@@ -38,15 +39,30 @@ struct Sparse {
     static constexpr int64_t lanes = Reservoir<Real>::lanes;
     static constexpr int V = int(lanes) / S::width;  // vectors in a chunk
 
-    // to[k] = from[index[k]]; from null: zeros.
-    static void permute(Real* to, const Real* from, const int32_t* index, int64_t n) {
-        int64_t k = 0;
-        for (; from && k + S::width <= n; k += S::width) S::store(to + k, gather(from, index + k));
-        for (; k < n; ++k) to[k] = from ? from[index[k]] : Real(0);
+    struct Chunks {
+        int64_t first, last;
+    };
+
+    // A member's part: about as much of W as any other's.
+    static Chunks share_of(const Reservoir<Real>& r, Member member) {
+        const auto work = [&](int64_t chunk) { return r.starts[chunk] + chunk * (r.I + 1); };
+        const auto from = [&](int64_t index) {
+            int64_t chunk = 0;
+            while (chunk < r.chunks && work(chunk) * member.of < index * work(r.chunks)) ++chunk;
+            return chunk;
+        };
+        return {from(member.index), from(member.index + 1)};
     }
 
-    static void step(const Reservoir<Real>& r, const Real* x, const Real* feedback, const Real* before, Real* after) {
-        for (int64_t chunk = 0; chunk < r.chunks; ++chunk) {
+    // to[k] = from[index[k]] for k from `first` to `last`; from null: zeros.
+    static void permute(Real* to, const Real* from, const int32_t* index, int64_t first, int64_t last) {
+        int64_t k = first;
+        for (; from && k + S::width <= last; k += S::width) S::store(to + k, gather(from, index + k));
+        for (; k < last; ++k) to[k] = from ? from[index[k]] : Real(0);
+    }
+
+    static void step(const Reservoir<Real>& r, Chunks own, const Real* x, const Real* feedback, const Real* before, Real* after) {
+        for (int64_t chunk = own.first; chunk < own.last; ++chunk) {
             const int64_t first = chunk * lanes;
             Vector sum[V];
             for (int v = 0; v < V; ++v) {
@@ -68,31 +84,41 @@ struct Sparse {
         }
     }
 
-    static void forward(const Reservoir<Real>& r, int64_t begin, int64_t end) {
+    static void forward(const Reservoir<Real>& r, int64_t begin, int64_t end, Member member) {
         const int64_t places = r.chunks * lanes, size = places + lanes;
+        const Chunks own = share_of(r, member);
+        const int64_t first = own.first * lanes, last = own.last * lanes;  // of the places
+        const int64_t unit = member.first(r.N), next_unit = member.last(r.N);
         for (int64_t b = begin; b < end; ++b) {
             Real *before = r.states + b * 2 * size, *after = before + size;
-            permute(before, r.h_0 ? r.h_0 + b * r.N : nullptr, r.units, places);
-            for (int64_t k = places; k < size; ++k) before[k] = after[k] = 0;
+            permute(before, r.h_0 ? r.h_0 + b * r.N : nullptr, r.units, first, last);
+            if (member.index == 0)
+                for (int64_t k = places; k < size; ++k) before[k] = after[k] = 0;
+            member.wait();
             for (int64_t t = 0; t < r.T; ++t) {
                 const int64_t row = t * r.B + b;
                 if (r.lengths && t >= r.lengths[b]) {
-                    permute(r.y + row * r.N, nullptr, r.places, r.N);
+                    permute(r.y + row * r.N, nullptr, r.places, unit, next_unit);
                     continue;
                 }
-                if (r.reset && r.reset[row]) permute(before, nullptr, r.units, places);
-                step(r, r.x + row * r.I, r.feedback ? r.feedback + row * r.N : nullptr, before, after);
-                permute(r.y + row * r.N, after, r.places, r.N);
+                if (r.reset && r.reset[row]) {
+                    member.wait();  // until nobody reads for y what is forgotten now
+                    permute(before, nullptr, r.units, first, last);
+                    member.wait();
+                }
+                step(r, own, r.x + row * r.I, r.feedback ? r.feedback + row * r.N : nullptr, before, after);
+                member.wait();
+                permute(r.y + row * r.N, after, r.places, unit, next_unit);
                 Real* old = before;
                 before = after;
                 after = old;
             }
-            permute(r.h_n + b * r.N, before, r.places, r.N);
+            permute(r.h_n + b * r.N, before, r.places, unit, next_unit);
         }
     }
 };
 
-void reservoir(const Reservoir<float>& r, int64_t begin, int64_t end) { Sparse<float>::forward(r, begin, end); }
-void reservoir(const Reservoir<double>& r, int64_t begin, int64_t end) { Sparse<double>::forward(r, begin, end); }
+void reservoir(const Reservoir<float>& r, int64_t begin, int64_t end, Member m) { Sparse<float>::forward(r, begin, end, m); }
+void reservoir(const Reservoir<double>& r, int64_t begin, int64_t end, Member m) { Sparse<double>::forward(r, begin, end, m); }
 
 }  // namespace elman::ELMAN_ISA

@@ -11,8 +11,8 @@ extern const ScanKernels<float> scan_f32, scan_c64;
 extern const ScanKernels<double> scan_f64, scan_c128;
 extern const GatedKernels<float> mingru_f32, mingru_positive_f32, minlstm_f32, minlstm_positive_f32, rglru_f32;
 extern const GatedKernels<double> mingru_f64, mingru_positive_f64, minlstm_f64, minlstm_positive_f64, rglru_f64;
-void reservoir(const Reservoir<float>&, int64_t begin, int64_t end);
-void reservoir(const Reservoir<double>&, int64_t begin, int64_t end);
+void reservoir(const Reservoir<float>&, int64_t begin, int64_t end, Member);
+void reservoir(const Reservoir<double>&, int64_t begin, int64_t end, Member);
 
 #define ELMAN_NAME_OF(isa) #isa
 #define ELMAN_NAME(isa) ELMAN_NAME_OF(isa)

@@ -211,7 +211,7 @@ void check_reservoir(const char* isa, elman::ReservoirKernel<Real> kernel, doubl
     kernel({.T = T, .B = B, .I = I, .N = N, .chunks = chunks, .x = x.data(), .h_0 = h_0.data(), .feedback = nullptr,
             .lengths = nullptr, .reset = nullptr, .leak = Real(0.25), .starts = starts.data(), .values = values.data(),
             .columns = columns.data(), .units = units.data(), .places = places.data(), .W_in = packed_in.data(),
-            .b = packed_b.data(), .y = y.data(), .h_n = h_n.data(), .states = states.data()}, 0, B);
+            .b = packed_b.data(), .y = y.data(), .h_n = h_n.data(), .states = states.data()}, 0, B, {});
     std::vector<double> before(h_0.begin(), h_0.end()), after(before), expected;
     for (int64_t t = 0; t < T; ++t) {
         for (int64_t row = 0; row < B; ++row)

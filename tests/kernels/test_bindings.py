@@ -72,7 +72,8 @@ FUNCTIONS = {
         ("h_0", "dh", "dh_n", "da"),
     ),
     "reservoir_forward": (
-        {"isa": 0, "dtype": 0, "threads": 1, "T": T, "B": B, "I": I, "N": H, "leak": 0.5, "lengths": 0, "reset": 0},
+        {"isa": 0, "dtype": 0, "parts": 1, "members": 1, "T": T, "B": B, "I": I, "N": H, "leak": 0.5, "lengths": 0,
+         "reset": 0},
         ("x", "h_0", "feedback", "starts", "values", "columns", "units", "places", "W_in", "b", "y", "h_n", "states"),
         ("h_0", "feedback", "values", "columns"),  # `starts` of zeros is a W without numbers
     ),
@@ -151,11 +152,11 @@ def test_workspaces_of_any_size_are_positive_or_refused(name, data):
     assert H * widest <= found < 2**63
 
 
-@pytest.mark.parametrize("name", ["scan_forward", "reservoir_forward"])
+@pytest.mark.parametrize(("name", "of"), [("scan_forward", "threads"), ("reservoir_forward", "members")])
 @pytest.mark.parametrize("threads", [0, -1, -(2**31), 2**20])
-def test_a_number_of_threads_that_can_not_be_raises(name, threads):
+def test_a_number_of_threads_that_can_not_be_raises(name, of, threads):
     numbers, arrays, _ = FUNCTIONS[name]
-    made = numbers | addresses(arrays) | {"threads": threads}
+    made = numbers | addresses(arrays) | {of: threads}
     with pytest.raises(ValueError, match="expected threads from 1 to"):
         getattr(compiled._native, name)(**made)
 

@@ -420,7 +420,7 @@ def test_law_packing_keeps_every_number(dtype, density, N):
 )
 def test_the_bindings_refuse_numbers_that_can_not_be(wrong):
     memory = torch.zeros(4096)
-    numbers = {"isa": 0, "dtype": 0, "threads": 1, "T": 1, "B": 1, "I": 1, "N": 1, "leak": 0.5}
+    numbers = {"isa": 0, "dtype": 0, "parts": 1, "members": 1, "T": 1, "B": 1, "I": 1, "N": 1, "leak": 0.5}
     names = ["x", "h_0", "starts", "values", "columns", "units", "places", "W_in", "b", "y", "h_n", "states"]
     pointers = dict.fromkeys(names, memory.data_ptr()) | {"feedback": 0, "lengths": 0, "reset": 0}
     with pytest.raises(ValueError, match=r"reservoir: expected|needs an address|was not compiled"):

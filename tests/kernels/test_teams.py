@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from elman import compiled
-from elman.kernels import arguments, native, recurrence
+from elman.kernels import ReservoirWeights, arguments, native, recurrence, reservoir_native
 from elman.kernels.arguments import GATES, Arguments
 from elman.kernels.native import native_status
 
@@ -45,6 +45,39 @@ def test_a_team_gives_what_one_thread_gives(shares, cell, isa, masked, sizes):
         shares(1, members)
         for found, wanted in zip(run(cell, isa, *sizes, masked), expected, strict=True):
             assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("isa", STATUS.supported)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("T", "B", "N"), [(40, 1, 300), (9, 3, 37), (5, 2, 1)])
+def test_a_team_runs_a_reservoir_as_one_thread_does(monkeypatch, isa, dtype, T, B, N):
+    assert native.threads_for(1) == 1
+    monkeypatch.setattr(compiled, "chosen_isa", lambda: isa)
+    generator = torch.Generator().manual_seed(N)
+    random = lambda *shape: torch.randn(*shape, generator=generator, dtype=dtype)  # noqa: E731
+    # Rows of very different lengths, so that the parts of the team are not of one size.
+    W = random(N, N) * (torch.rand(N, N, generator=generator) < torch.linspace(0, 0.5, N)[:, None]) / N**0.5
+    weights = ReservoirWeights(random(N, 2), W, random(N))
+    x, h, feedback = random(T, B, 2), random(B, N), random(T, B, N)
+    options = {
+        "leak": 0.4, "feedback": feedback, "lengths": torch.randint(0, T + 1, (B,), generator=generator),
+        "reset": torch.rand(T, B, generator=generator) < 0.2,
+    }  # fmt: skip
+
+    def run(members):
+        monkeypatch.setattr(reservoir_native, "_shares", lambda *_: (1, members))
+        return reservoir_native.reservoir(x, h, weights, **options)
+
+    expected = run(1)
+    for members in (2, 3, 2):
+        assert all(torch.equal(a, b) for a, b in zip(run(members), expected, strict=True))
+
+
+def test_one_large_reservoir_is_shared_and_many_sequences_are_not(monkeypatch):
+    monkeypatch.setattr(reservoir_native, "threads_for", lambda multiplications: 2)
+    assert reservoir_native._shares(100, 1, 3, 5000, 50_000) == (1, 2)
+    assert reservoir_native._shares(100, 1, 3, 500, 5_000) == (1, 1)
+    assert reservoir_native._shares(100, 8, 3, 5000, 50_000) == (2, 1)
 
 
 def test_large_weights_are_shared_and_small_ones_are_not(monkeypatch):

@@ -73,5 +73,5 @@ class Step:
     def __call__(self, x: object | None, state: object | None) -> None:
         """Moves the state one step on, in place. Holds the GIL."""
 
-def reservoir_forward(isa: int, dtype: int, threads: int, T: int, B: int, I: int, N: int, leak: float, x: int, h_0: int, feedback: int, lengths: int, reset: int, starts: int, values: int, columns: int, units: int, places: int, W_in: int, b: int, y: int, h_n: int, states: int) -> None:
+def reservoir_forward(isa: int, dtype: int, parts: int, members: int, T: int, B: int, I: int, N: int, leak: float, x: int, h_0: int, feedback: int, lengths: int, reset: int, starts: int, values: int, columns: int, units: int, places: int, W_in: int, b: int, y: int, h_n: int, states: int) -> None:
     """Reservoir of csrc/kernels.h; 0 stands for null. Releases the GIL."""

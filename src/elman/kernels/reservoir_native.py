@@ -22,6 +22,7 @@ from .reservoir_weights import LINE, ReservoirWeights, dense, describe, pack
 Maybe = Tensor | None
 
 GATHER = 4  # multiplications that a number of W is worth
+MEETING = 1 << 14  # numbers of W from which on a step is worth that its threads wait for each other
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 SHAPES = (
     "x (T, B, I) with at least one step, h (B, N), feedback (T, B, N), all of the weights' dtype, lengths (B) of whole "
@@ -109,11 +110,24 @@ def _run(
     states = x.new_empty(B, 2, (-(-N // lanes) + 1) * lanes)
     lengths = None if lengths is None else lengths.to("cpu", torch.int64)
     arrays = [plain(t) for t in (x, h_0, feedback, lengths, reset)]
-    # Threads share the sequences of a batch: one sequence alone would need both to wait for each other at each step.
-    threads = threads_for(T * B * (GATHER * packed[1].numel() + N * I)) if B > 1 else 1
-    how: list[Any] = [compiled.isa_index(None), DTYPES.index(x.dtype), threads, T, B, I, N, leak]
+    how: list[Any] = [
+        compiled.isa_index(None),
+        DTYPES.index(x.dtype),
+        *_shares(T, B, I, N, packed[1].numel()),
+        T,
+        B,
+        I,
+        N,
+        leak,
+    ]
     compiled._native.reservoir_forward(*how, *map(address, (*arrays, *packed, y, h_n, states)))
     return y, h_n
+
+
+def _shares(T: int, B: int, I: int, N: int, entries: int) -> tuple[int, int]:
+    """Into how many parts threads cut the batch, and how many do a part together, a share of the units each."""
+    threads = threads_for(T * B * (GATHER * entries + N * I))
+    return (1, threads) if threads > B and entries >= MEETING else (min(B, threads), 1)
 
 
 def _op(
