@@ -42,5 +42,5 @@ def outcome():
 @pytest.fixture(scope="session")
 def unbroken(noisy_run, outcome, tmp_path_factory):
     """The outcome of the noisy run with each optimiser when nothing happens to it."""
-    folders = {name: tmp_path_factory.mktemp("unbroken") / name for name in ("adam", "sgd")}
+    folders = {name: tmp_path_factory.mktemp("unbroken") / name for name in ("adam", "sgd", "everything")}
     return {name: outcome(noisy_run(folder, name), folder) for name, folder in folders.items()}

@@ -9,15 +9,18 @@ import time
 import torch
 from torch import nn
 
-from elman.training.loop import cosine, train
+from elman.training.loop import train
 from elman.training.record import Run
+from elman.training.schedules import cosine, plateau
 
 STEPS, EPOCHS = 15, 5  # three batches an epoch, the third a smaller one
 
 OPTIMIZERS = {
     "adam": lambda parameters: torch.optim.AdamW(parameters, lr=0.3),
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.2, momentum=0.9),
+    "everything": lambda parameters: torch.optim.Adam(parameters, lr=0.1),
 }
+EVERYTHING = {"accumulate": 2, "average": 0.7, "clip_value": 0.1, "schedule": plateau(patience=1, by=0.5)}
 
 
 def noisy_run(folder, optimizer="adam", *, resume=False, on_event=None, spoil=lambda: None):
@@ -45,7 +48,7 @@ def noisy_run(folder, optimizer="adam", *, resume=False, on_event=None, spoil=la
         optimizer=OPTIMIZERS[optimizer](net.parameters()),
         epochs=EPOCHS,
         validate=lambda model: ((model(x[12:]) - y[12:]) ** 2).mean().item(),
-        schedule=cosine(2 * STEPS, warmup=2),
+        **({"schedule": cosine(2 * STEPS, warmup=2)} | (EVERYTHING if optimizer == "everything" else {})),
         clip=0.5,
         run=run,
         resume=resume,

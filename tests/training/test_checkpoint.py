@@ -38,12 +38,14 @@ def test_law_training_goes_on_from_a_checkpoint_as_if_never_stopped(kind, tmp_pa
     steps(net, optimizer, 3)
     progress = Progress(step=3, epoch=1, batch=2, loss_sum=0.1 + 0.2, ceiling=1 / 3, best=-0.7, best_epoch=0, seconds=9)
     best = {k: v + 1 for k, v in net.state_dict().items()}
-    save_checkpoint(tmp_path / "c", progress, net, optimizer, best)
+    save_checkpoint(tmp_path / "c", progress, net, optimizer, {"best": best, "random": {"0": torch.get_rng_state()}})
     steps(net, optimizer, 3)
 
     other = network(2)
     fresh = OPTIMIZERS[kind](other.parameters())
-    found, found_best = load_checkpoint(tmp_path / "c", other, fresh)
+    found, groups = load_checkpoint(tmp_path / "c", other, fresh)
+    found_best = groups["best"]
+    torch.set_rng_state(groups["random"]["0"])
     assert found == progress
     assert found_best.keys() == best.keys()
     assert all(torch.equal(found_best[k], best[k]) for k in best)
@@ -55,9 +57,9 @@ def test_before_the_first_validation_the_best_is_infinitely_bad(tmp_path):
     net = network(1)
     optimizer = OPTIMIZERS["Adam"](net.parameters())
     save_checkpoint(tmp_path / "c", Progress(step=2), net, optimizer, {})
-    found, best = load_checkpoint(tmp_path / "c", network(2), OPTIMIZERS["Adam"](network(2).parameters()))
+    found, groups = load_checkpoint(tmp_path / "c", network(2), OPTIMIZERS["Adam"](network(2).parameters()))
     assert found == Progress(step=2, best=float("inf"))
-    assert best == {}
+    assert groups == {}
 
 
 def test_a_checkpoint_of_another_run_is_refused_with_the_reason(tmp_path):

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
+from elman.data.batching import streams
 from elman.errors import TrainingError
 from elman.training.checkpoint import load_checkpoint
-from elman.training.loop import cosine, train
+from elman.training.loop import train
 from elman.training.record import Run
 
 X = torch.tensor([[0.0], [1.0], [2.0], [3.0]])
@@ -29,9 +30,9 @@ def line():
     return nn.Linear(1, 1)
 
 
-def fit(net, loss=mse, **options):
+def fit(net, loss=mse, batches=LINE, **options):
     options = {"optimizer": torch.optim.SGD(net.parameters(), lr=0.05), "epochs": 3} | options
-    return train(net, lambda epoch: LINE, loss, **options)
+    return train(net, lambda epoch: batches, loss, **options)
 
 
 def spoiled(step, loss):
@@ -115,16 +116,9 @@ def test_a_schedule_scales_each_rate_of_each_group():
     net, events = line(), []
     groups = [{"params": [net.weight], "lr": 0.04}, {"params": [net.bias], "lr": 0.02}]
     optimizer = torch.optim.SGD(groups)
-    fit(net, optimizer=optimizer, schedule=lambda step: 1 / (step + 1), on_event=events.append)
+    fit(net, optimizer=optimizer, schedule=lambda step, losses: 1 / (step + 1), on_event=events.append)
     assert [e["lr"] for e in events if e["event"] == "step"] == pytest.approx([0.04 / k for k in range(1, 7)])
     assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([0.04 / 6, 0.02 / 6])
-
-
-def test_cosine_climbs_a_line_and_goes_down_half_a_cosine():
-    factor = cosine(10, warmup=2)
-    assert [factor(k) for k in (0, 1, 2, 6, 10, 12)] == pytest.approx([0.5, 1, 1, 0.5, 0, 0])
-    assert factor(4) == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
-    assert cosine(4)(0) == 1
 
 
 def test_frozen_parameters_stay():
@@ -196,6 +190,136 @@ def test_without_validation_the_last_weights_stay():
     assert net.weight.item() == last[-1]
 
 
+# -- several batches to a step, states that are carried, averaged weights --------------------------------------------
+
+
+def test_law_accumulated_batches_make_the_step_of_one_large_batch():
+    """Also where they are not of one size: each counts for what is in it."""
+    whole, parts = line(), line()
+    halves = [(X[:1], 2 * X[:1] - 1), (X[1:], 2 * X[1:] - 1)]
+    options = {"epochs": 4, "clip": 0.5}
+    fit(whole, **options, batches=[(X, 2 * X - 1)])
+    done = fit(parts, **options, batches=halves, accumulate=2, weigh=lambda batch: len(batch[0]))
+    assert done.step == 4
+    assert torch.allclose(whole.weight, parts.weight, rtol=1e-6)
+    assert torch.allclose(whole.bias, parts.bias, rtol=1e-6)
+    unweighted = line()
+    fit(unweighted, **options, batches=halves, accumulate=2)
+    assert not torch.allclose(whole.weight, unweighted.weight, rtol=1e-3)
+
+
+def test_a_last_group_with_fewer_batches_is_a_mean_all_the_same():
+    net, other, events = line(), line(), []
+    fit(net, batches=LINE[:1], epochs=3, accumulate=4, on_event=events.append)
+    fit(other, batches=LINE[:1], epochs=3)
+    assert torch.equal(net.weight, other.weight)
+    assert [e["step"] for e in events if e["event"] == "step"] == [1, 2, 3]
+
+
+def test_clip_value_bounds_each_number_of_the_gradient():
+    net = line()
+    before = torch.cat([p.detach().flatten() for p in net.parameters()])
+    fit(net, batches=[(X, 100 * X)], epochs=1, clip_value=0.5, optimizer=torch.optim.SGD(net.parameters(), lr=0.1))
+    after = torch.cat([p.detach().flatten() for p in net.parameters()])
+    assert (after - before).tolist() == pytest.approx([0.05, 0.05], rel=1e-5)
+
+
+class Counter(nn.Module):
+    """h_t = a h_(t-1) + x_t, and the loss is the mean of h: its gradient tells how far back it went."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, x, h=None):
+        h = torch.zeros(()) if h is None else h
+        for step in x:
+            h = self.a * h + step
+        return h
+
+
+def test_truncated_bptt_carries_the_state_and_ends_the_gradient():
+    net, states, norms = Counter(), [], []
+
+    def loss(model, batch, state):
+        states.append(None if state is None else state[0].item())
+        h = model(batch, None if state is None else state[0])
+        return h, (h,)
+
+    pieces = [torch.ones(2), torch.ones(2), torch.ones(1)]
+    train(
+        net, lambda epoch: pieces, loss, optimizer=torch.optim.SGD(net.parameters(), lr=0.0), epochs=2, carry=True,
+        on_event=lambda e: norms.append(e.get("grad_norm")),
+    )  # fmt: skip
+    assert states == [None, 2.0, 4.0] * 2  # an epoch begins with no state
+    # dh/da within each piece alone: 1; 2 steps on a state of 2: (2 + (2 + 1)); 1 step on a state of 4: 4.
+    assert norms[:3] == [1.0, 5.0, 4.0]
+
+
+@pytest.mark.parametrize("step", range(1, 8))
+def test_law_a_carried_state_survives_a_pause(tmp_path, step):
+    from elman.layers import LSTM
+
+    series = torch.sin(torch.arange(60) / 3)
+
+    def run(folder, *, resume=False, press=lambda event: None):
+        torch.manual_seed(3)
+        lstm, head = LSTM(1, 4, batch_first=True), nn.Linear(4, 1)
+        net = nn.ModuleDict({"lstm": lstm, "head": head})
+
+        def loss(model, batch, state):
+            y, state = model["lstm"](batch[0][..., None], state)
+            return (model["head"](y)[..., 0] - batch[1]).square().mean(), state
+
+        record = Run(folder)
+        if not resume:
+            record.start({})
+        train(
+            net, lambda epoch: streams(series, 2, 8), loss, optimizer=torch.optim.Adam(net.parameters(), 0.01),
+            epochs=2, carry=True, run=record, resume=resume, on_event=press,
+        )  # fmt: skip
+        return [p.tolist() for p in net.parameters()]
+
+    def press(event):
+        if event["event"] == "step" and event["step"] == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "a", press=press)
+    assert run(tmp_path / "a", resume=True) == run(tmp_path / "b")
+
+
+def test_averaged_weights_are_validated_and_kept():
+    net, seen, tracks = line(), [], []
+    fit(
+        net, epochs=3, average=0.5, validate=lambda model: seen.append(model.weight.item()) or 1.0 / len(seen),
+        on_event=lambda e: tracks.append(net.weight.item()) if e["event"] == "step" else None,
+    )  # fmt: skip
+    torch.manual_seed(1)
+    expected, average = [], nn.Linear(1, 1).weight.item()
+    for step, weight in enumerate(tracks, 1):
+        d = min(0.5, (1 + step) / (10 + step))
+        average = d * average + (1 - d) * weight
+        expected.append(average)
+    assert seen == pytest.approx(expected[1::2])
+    assert net.weight.item() == pytest.approx(expected[-1])
+
+
+def test_bfloat16_rounds_what_is_computed_and_not_the_weights():
+    dtypes = []
+
+    def loss(model, batch):
+        y = model(batch[0])
+        dtypes.append(y.dtype)
+        return (y.float() - batch[1]).square().mean()
+
+    net = line()
+    fit(net, loss, precision="bfloat16", epochs=100)
+    assert set(dtypes) == {torch.bfloat16}
+    assert net.weight.dtype == torch.float32
+    assert net.weight.item() == pytest.approx(2, abs=0.1)
+
+
 # -- broken off and resumed --------------------------------------------------------------------------------------
 
 
@@ -229,6 +353,36 @@ def test_law_a_crash_at_any_step_and_a_resume_change_nothing(noisy_run, unbroken
     torch.manual_seed(99)  # another process would not know the random state of this one
     net = noisy_run(tmp_path / "run", optimizer, resume=True)
     assert outcome(net, tmp_path / "run") == unbroken[optimizer]
+
+
+@pytest.mark.parametrize("batch", range(15))
+def test_law_a_crash_in_a_run_that_has_everything_changes_nothing(noisy_run, unbroken, outcome, tmp_path, batch):
+    """Several batches to a step, averaged weights, a rate that follows the validation, and a probe."""
+    calls = []
+
+    def crash():
+        calls.append(None)
+        if len(calls) == batch + 1:
+            raise Crash
+
+    with pytest.raises(Crash):
+        noisy_run(tmp_path / "run", "everything", spoil=crash)
+    torch.manual_seed(99)
+    net = noisy_run(tmp_path / "run", "everything", resume=True)
+    assert outcome(net, tmp_path / "run") == unbroken["everything"]
+
+
+@pytest.mark.parametrize("step", range(1, 11))
+def test_law_ctrl_c_in_a_run_that_has_everything_changes_nothing(noisy_run, unbroken, outcome, tmp_path, step):
+    def press(event):
+        if event["event"] == "step" and event["step"] == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        noisy_run(tmp_path / "run", "everything", on_event=press)
+    torch.manual_seed(99)
+    net = noisy_run(tmp_path / "run", "everything", resume=True)
+    assert outcome(net, tmp_path / "run") == unbroken["everything"]
 
 
 @pytest.mark.parametrize("step", range(1, 16))

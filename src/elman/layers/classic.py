@@ -122,11 +122,11 @@ class Classic(Recurrent):
         }  # fmt: skip
 
     @property
-    def _sizes(self) -> tuple[int, ...]:
+    def state_sizes(self) -> tuple[int, ...]:
         return (self.proj_size or self.hidden_size, self.hidden_size)[: len(self.letters)]
 
     def _shapes(self, columns: int) -> dict[str, tuple[int, ...]]:
-        rows, R = self.gates * self.hidden_size, self._sizes[0]
+        rows, R = self.gates * self.hidden_size, self.state_sizes[0]
         shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, columns), "weight_hh": (rows, R)}
         if self.bias:
             shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
@@ -139,13 +139,13 @@ class Classic(Recurrent):
     def _arguments(self, x: Tensor, weights: Weights) -> dict[str, Any]:
         """What the kernels take of one layer and direction beside x and the state, masks drawn anew."""
         given: dict[str, Any] = {KERNEL_NAMES.get(kind, kind): weight for kind, weight in weights.items()}
-        (T, B, _), R = x.shape, self._sizes[0]
+        (T, B, _), R = x.shape, self.state_sizes[0]
         if self.weight_dropout:
             given["W_hh"] = nn.functional.dropout(given["W_hh"], self.weight_dropout, self.training)
         if self.recurrent_dropout and self.training:
             given["mask"] = nn.functional.dropout(x.new_ones(B, R), self.recurrent_dropout)
         shares = self.zoneout if isinstance(self.zoneout, tuple) else (self.zoneout,) * len(self.letters)
-        for letter, share, size in zip(self.letters, shares, self._sizes, strict=True):
+        for letter, share, size in zip(self.letters, shares, self.state_sizes, strict=True):
             if share and self.training:
                 given[f"keep_{letter}"] = coins((T, B, size), share, x)
             elif share:

@@ -142,7 +142,7 @@ class LRU(Recurrent):
         return self._directions * self.hidden_size
 
     @property
-    def _sizes(self) -> tuple[int, ...]:
+    def state_sizes(self) -> tuple[int, ...]:
         return (2 * self.hidden_size,)
 
     def _sequence(self, x: Tensor, state: Parts | None, weights: Weights, **more: Any) -> tuple[Tensor, Parts]:

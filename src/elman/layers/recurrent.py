@@ -2,7 +2,7 @@
 
 A cell derives from `Recurrent` and adds what is its own:
 
-- `letters`, the parts of its state, one letter each, and `_sizes`, how many numbers each part has;
+- `letters`, the parts of its state, one letter each, and `state_sizes`, how many numbers each part has;
 - `_shapes(columns)`, the parameters of one layer and direction that reads `columns` numbers a step;
 - `_sequence(...)`, one layer in one direction over a time-major sequence;
 - `reset_parameters()` and `_settings()`, where it has more than the defaults.
@@ -87,7 +87,7 @@ class Recurrent(nn.Module):
                     parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
                     self.register_parameter(_parameter_name(kind, layer, direction), parameter)
         if learned_state:
-            for letter, size in zip(self.letters, self._sizes, strict=True):
+            for letter, size in zip(self.letters, self.state_sizes, strict=True):
                 parameter = nn.Parameter(torch.empty(num_layers * self._directions, size, device=device, dtype=dtype))
                 self.register_parameter(f"{letter}_0", parameter)
         self.reset_parameters()
@@ -118,7 +118,7 @@ class Recurrent(nn.Module):
     @property
     def output_size(self) -> int:
         """How many numbers y has a step: D times the size of h."""
-        return self._directions * self._sizes[0]
+        return self._directions * self.state_sizes[0]
 
     def forward(
         self,
@@ -168,6 +168,11 @@ class Recurrent(nn.Module):
         y, after = self(x.unsqueeze(time), state)
         return y.squeeze(time), after
 
+    def one_step(self, index: int, x: Tensor, parts: Parts) -> Parts:
+        """One step of a layer and direction: what it reads, `(B, size)`, and its state's parts give the next parts."""
+        weights = self._all_weights()[index]
+        return self._sequence(x.unsqueeze(0), parts, weights, lengths=None, reset=None, trace=None)[1]
+
     def _shapes(self, columns: int) -> dict[str, tuple[int, ...]]:
         """Of the parameters of one layer and direction that reads `columns` numbers a step, by kind, in their order.
 
@@ -176,7 +181,7 @@ class Recurrent(nn.Module):
         raise NotImplementedError
 
     @property
-    def _sizes(self) -> tuple[int, ...]:
+    def state_sizes(self) -> tuple[int, ...]:
         """How many numbers each part of the state has, h first, which is also what y has a step and direction."""
         return (self.hidden_size,) * len(self.letters)
 
@@ -323,7 +328,7 @@ class Recurrent(nn.Module):
             return [getattr(self, f"{letter}_0")[:, None].expand(-1, x.shape[1], -1) for letter in self.letters]
         given = (state,) if isinstance(state, Tensor) else tuple(state)
         batch = (x.shape[1],) if batched else ()
-        shapes = [(self.num_layers * self._directions, *batch, size) for size in self._sizes]
+        shapes = [(self.num_layers * self._directions, *batch, size) for size in self.state_sizes]
         check_state(given, self.letters, shapes, type(self).__name__)
         return [part if batched else part.unsqueeze(1) for part in given]
 

@@ -1,5 +1,6 @@
 """Networks that read sequences: layers assembled, with a head."""
 
+import torch
 from torch import Tensor, nn
 
 from elman.errors import InputError
@@ -45,8 +46,16 @@ class EncoderForecaster(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden_size, output_size)
 
-    def forward(self, x: Tensor, horizon: int) -> Tensor:
-        """(B, window + horizon, I) -> (B, horizon, O)."""
-        _, state = self.encoder(x[:, :-horizon])
+    def forward(self, x: Tensor, horizon: int, truncate: int | None = None) -> Tensor:
+        """(B, window + horizon, I) -> (B, horizon, O).
+
+        With `truncate` the gradient goes through so many last steps of the window only; the forecast is the same.
+        """
+        past, state = x[:, :-horizon], None
+        if truncate is not None and truncate < past.shape[1]:
+            with torch.no_grad():
+                _, state = self.encoder(past[:, :-truncate])
+            past = past[:, -truncate:]
+        _, state = self.encoder(past, state)
         h, _ = self.decoder(x[:, -horizon:], state)
         return self.head(self.dropout(h))

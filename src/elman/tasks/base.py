@@ -16,6 +16,8 @@ from torch import nn
 from elman.errors import InputError
 from elman.models.checkpoint import load_config, load_weights, save_model
 from elman.tasks.settings import from_known
+from elman.training.distributed import World
+from elman.training.loop import ALONE
 from elman.training.record import Run
 
 
@@ -40,15 +42,23 @@ class Estimator(BaseEstimator):
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     def _open_run(
-        self, run: Run | str | os.PathLike[str] | None, data: dict[str, Any], *, resume: bool, force: bool
+        self,
+        run: Run | str | os.PathLike[str] | None,
+        data: dict[str, Any],
+        *,
+        resume: bool,
+        force: bool,
+        world: World = ALONE,
     ) -> Run | None:
         """The folder that records a run on `data` (facts about it): a new one, or with `resume` the same as before."""
         if run is None:
             return None
         run = run if isinstance(run, Run) else Run(run)
+        run.silent = not world.first
         config: dict[str, Any] = {"task": self.task, "settings": self.settings(), "data": data, "versions": versions()}
         if not resume:
             run.start(config, force=force)
+            world.wait()
             return run
         before = run.config()
         for part, keys in (("settings", list(config["settings"])), ("data", ["sha256", "test"])):

@@ -26,12 +26,19 @@ from elman.tasks.base import Estimator, versions
 from elman.tasks.calibration import Event, conformal_shifts, ends_of, quantiles_for
 from elman.tasks.scoring import Forecasts, Scores, score
 from elman.tasks.settings import ForecastSettings, check_settings
-from elman.training.loop import cosine, train
+from elman.training.diagnosis import Finding, diagnose
+from elman.training.diagnostics import Probe
+from elman.training.distributed import World, joined
+from elman.training.gradient_free import SEARCHES, search
+from elman.training.loop import ALONE, train
 from elman.training.losses import mse, pinball
+from elman.training.optimizers import optimizer
 from elman.training.record import Run
+from elman.training.schedules import schedule
 from elman.training.threads import threads_for
 
 AT_ONCE = 1024  # windows that the network reads at once where no gradient is needed
+PROBED = 16  # windows through which a network in training is looked at
 MIN_OBSERVED = 10  # values of the target from which a series' own mean and spread are taken
 
 
@@ -83,11 +90,12 @@ class Forecaster(ForecastSettings, Estimator):
             "last": str(max(s.times[-1] for s in panel.series)),
             "test": None if test is None else str(test),
         }
-        recording = self._open_run(run, facts, resume=resume, force=force)
-        self._train(windows, train_on, validate_on, recording, resume, on_event)
-        if recording:
-            self.save(recording.model_path)
-            recording.checkpoint_path.unlink(missing_ok=True)
+        with joined() as world:
+            recording = self._open_run(run, facts, resume=resume, force=force, world=world)
+            self._train(windows, train_on, validate_on, recording, resume, on_event, world)
+            if recording and world.first:
+                self.save(recording.model_path)
+                recording.checkpoint_path.unlink(missing_ok=True)
         return self
 
     def _new_panel(self, X: Any) -> tuple[Table, Panel]:
@@ -157,6 +165,7 @@ class Forecaster(ForecastSettings, Estimator):
         run: Run | None = None,
         resume: bool = False,
         on_event: Callable[[dict[str, Any]], None] | None = None,
+        world: World = ALONE,
     ) -> None:
         events: list[dict[str, Any]] = []
 
@@ -168,20 +177,45 @@ class Forecaster(ForecastSettings, Estimator):
         with torch.random.fork_rng(), threads_for(self.hidden_size, self.threads):
             torch.manual_seed(self.seed)
             network = self._network(windows.input_size)
-            train(
-                network,
-                lambda epoch: self._batches(windows, train_on, epoch),
-                lambda net, batch: self._loss(net(batch.x, self.horizon), batch.y),
-                optimizer=torch.optim.AdamW(network.parameters(), self.learning_rate, weight_decay=self.weight_decay),
-                epochs=self.epochs,
-                validate=lambda net: self._validation_loss(net, windows, validate_on),
-                patience=self.patience,
-                schedule=cosine(self.epochs * -(-len(train_on) // self.batch_size)),
-                clip=self.clip,
-                run=run,
-                resume=resume,
-                on_event=note,
-            )
+            if self.optimizer in SEARCHES:
+                everything = windows.batch(train_on)
+                search(
+                    network,
+                    lambda net: self._loss(net(everything.x, self.horizon), everything.y),
+                    optimizer=self.optimizer,
+                    budget=self.evaluations,
+                    seed=self.seed,
+                    validate=lambda net: self._validation_loss(net, windows, validate_on, ALONE),
+                    run=run,
+                    resume=resume,
+                    on_event=note,
+                )
+            else:
+                steps = self.epochs * -(-len(train_on) // (self.batch_size * self.accumulate))
+                train(
+                    network,
+                    lambda epoch: self._batches(windows, train_on, epoch, world),
+                    lambda net, batch: self._loss(net(batch.x, self.horizon, self.truncate), batch.y),
+                    optimizer=optimizer(
+                        self.optimizer, network.parameters(), self.learning_rate,
+                        weight_decay=self.weight_decay, momentum=self.momentum,
+                    ),
+                    epochs=self.epochs,
+                    validate=lambda net: self._validation_loss(net, windows, validate_on, world),
+                    patience=self.patience,
+                    schedule=schedule(self.schedule, steps=steps, warmup=self.warmup),
+                    clip=self.clip,
+                    clip_value=self.clip_value,
+                    accumulate=self.accumulate,
+                    weigh=lambda batch: _observed(batch.y),
+                    average=self.average,
+                    precision=self.precision,
+                    probe=self._probe(windows, train_on) if self.probe and world.first else None,
+                    world=world,
+                    run=run,
+                    resume=resume,
+                    on_event=note,
+                )  # fmt: skip
         self.network_, self.input_size_ = network.eval(), windows.input_size
         self.history_ = run.events() if run else events
         y = windows.truth(validate_on).double().numpy()
@@ -208,17 +242,43 @@ class Forecaster(ForecastSettings, Estimator):
         scaling = self.scaling_.knowing(panel, known)
         return Windows(panel, scaling, window=self.window, horizon=self.horizon, calendar=self.calendar_)
 
-    def _batches(self, windows: Windows, origins: Tensor, epoch: int) -> Iterator[Batch]:
+    def _batches(self, windows: Windows, origins: Tensor, epoch: int, world: World) -> Iterator[Batch | None]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         for part in torch.randperm(len(origins), generator=generator).split(self.batch_size):
-            yield windows.batch(origins[part])
+            own = world.share(part)
+            yield windows.batch(origins[own]) if len(own) else None
+
+    def _probe(self, windows: Windows, origins: Tensor) -> Probe:
+        """Looks at how the last step of a forecast depends on what the network read before it."""
+        some = origins[torch.linspace(0, len(origins) - 1, min(PROBED, len(origins))).long()]
+        x = windows.batch(some).x
+        return Probe(lambda net: net(x, self.horizon, self.truncate)[:, -1, 0].sum(), every=self.probe or 1)
 
     def _loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         return mse(outputs[..., 0], y) + pinball(outputs[..., 1:], y, self.quantiles_)
 
-    def _validation_loss(self, network: nn.Module, windows: Windows, origins: Tensor) -> float:
-        outputs = torch.cat([network(windows.batch(part).x, self.horizon) for part in origins.split(AT_ONCE)])
-        return self._loss(outputs, windows.truth(origins)).item()
+    def _validation_loss(self, network: nn.Module, windows: Windows, origins: Tensor, world: World) -> float:
+        own = world.share(origins)
+        if not len(own):
+            return world.mean(0.0, 0.0)
+        outputs = torch.cat([network(windows.batch(part).x, self.horizon) for part in own.split(AT_ONCE)])
+        y = windows.truth(own)
+        return world.mean(self._loss(outputs, y).item(), _observed(y))
+
+    def diagnose(self, X: Any = None) -> list[Finding]:
+        """What ails the network and its training, if anything, what shows it and what may cure it.
+
+        X: a table to look at the network with; without it, what was recorded while training must do.
+        """
+        check_is_fitted(self)
+        events = list(self.history_)
+        if X is not None:
+            table, panel = self._read(X)
+            windows = self._windows(panel, panel.observed_lengths())
+            origins = windows.origins()
+            self._need_windows(origins, table, None)
+            events.append({"event": "probe", "step": 0, **self._probe(windows, origins).look(self.network_)})
+        return diagnose(events)
 
     def _outputs(self, windows: Windows, origins: Tensor) -> np.ndarray:
         """(N, horizon, 1 + Q) scaled: the point forecast, then the quantiles in order, not yet calibrated."""
@@ -417,3 +477,7 @@ class Forecaster(ForecastSettings, Estimator):
         if self.shifts_.shape != (self.horizon, len(self.quantiles_)) or not np.isfinite(self.shifts_).all():
             raise InputError(f"the calibration is not {self.horizon} x {len(self.quantiles_)} finite numbers")
         return self._network(self.input_size_)
+
+
+def _observed(y: Tensor) -> float:
+    return float(y.numel() - torch.isnan(y).sum())

@@ -36,10 +36,29 @@ class TrainingSettings:
 
     epochs: int = setting(30, "passes over the training part, at most", unit="epochs", low=1)
     patience: int = setting(10, "stop after so many epochs without a better validation loss", unit="epochs", low=1)
-    batch_size: int = setting(64, "windows in each step of the optimiser", low=1)
-    learning_rate: float = setting(2e-3, "of Adam, at its highest; it falls along a cosine", low=1e-7, high=1.0)
-    weight_decay: float = setting(0.0, "decoupled weight decay (AdamW)", low=0.0, high=1.0)
+    batch_size: int = setting(64, "examples in each batch", low=1)
+    optimizer: Literal["adam", "adamw", "sgd", "annealing", "pso", "cma-es", "de"] = setting(
+        "adamw", "the first three follow the gradient; the others search without one, for small networks"
+    )
+    learning_rate: float = setting(2e-3, "at its highest", low=1e-7, high=10.0)
+    schedule: Literal["constant", "cosine", "one-cycle", "plateau"] = setting(
+        "cosine", "of the learning rate; plateau lowers it where the validation loss stands still"
+    )
+    warmup: int = setting(0, "first steps, over which the learning rate rises", unit="steps", low=0)
+    momentum: float = setting(0.9, "of sgd", low=0.0, high=0.9999)
+    weight_decay: float = setting(0.0, "decoupled from the gradient in adamw", low=0.0, high=1.0)
     clip: float | None = setting(1.0, "largest norm of the gradient", low=1e-9)
+    clip_value: float | None = setting(None, "largest size of each number of the gradient", low=1e-12)
+    truncate: int | None = setting(
+        None, "last steps through which the gradient goes back (truncated BPTT; default: all)", unit="steps", low=1
+    )
+    accumulate: int = setting(1, "batches that make one step of the optimiser together", unit="batches", low=1)
+    average: float | None = setting(
+        None, "decay of a moving average of the weights, which is then used in their place", low=0.0, high=0.99999
+    )
+    precision: Literal["float32", "bfloat16"] = setting("float32", "of what is computed while training")
+    evaluations: int = setting(20_000, "of the whole training part, at most, without a gradient", low=1)
+    probe: int = setting(50, "steps from one look inside to the next, in at most 3 % of the time; 0 for none", low=0)
     validation: float = setting(
         0.2,
         "last part of the training rows, held back to stop early and to calibrate; a share below 1, or steps",

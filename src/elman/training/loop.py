@@ -1,36 +1,51 @@
 """The training loop: one function, read from top to bottom. It knows no model, no data and no task."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
-from math import cos, inf, isfinite, pi
-from typing import Any, TypeVar
+from math import inf, isfinite
+from typing import Any, Literal, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from elman.errors import TrainingError
-from elman.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from elman.errors import InputError, TrainingError
+from elman.training.averaging import Average
+from elman.training.bptt import detached, state_of, tensors_of
+from elman.training.checkpoint import Group, Progress, load_checkpoint, save_checkpoint
+from elman.training.diagnostics import Probe
+from elman.training.distributed import World
 from elman.training.interrupt import held_interrupts
 from elman.training.record import Run
+from elman.training.schedules import Schedule
 
 BatchT = TypeVar("BatchT")
 
 FIRST_STEPS = 10  # the largest loss among them, by magnitude, is what later losses are held against
 EXPLODED = 1000.0  # times that is an explosion
+ALONE = World()
 
 
 def train(
     model: nn.Module,
-    batches: Callable[[int], Iterable[BatchT]],
-    loss: Callable[[nn.Module, BatchT], Tensor],
+    batches: Callable[[int], Iterable[BatchT | None]],
+    loss: Callable[..., Any],
     *,
     optimizer: torch.optim.Optimizer,
     epochs: int,
     validate: Callable[[nn.Module], float] | None = None,
     patience: int | None = None,
-    schedule: Callable[[int], float] | None = None,
+    schedule: Schedule | None = None,
     clip: float | None = None,
+    clip_value: float | None = None,
+    accumulate: int = 1,
+    weigh: Callable[[BatchT], float] | None = None,
+    carry: bool = False,
+    average: float | None = None,
+    precision: Literal["float32", "bfloat16"] = "float32",
+    probe: Probe | None = None,
+    world: World = ALONE,
     run: Run | None = None,
     resume: bool = False,
     on_event: Callable[[dict[str, Any]], None] | None = None,
@@ -40,12 +55,22 @@ def train(
     batches(epoch): the batches of one epoch; they may depend on the epoch alone, so that a resumed run sees the same.
     loss(model, batch): a scalar.  validate(model): a number, lower is better; without it the last weights stay.
     patience: stop after so many epochs without a better validation.
-    schedule(step): the factor on the optimiser's learning rates.  clip: the largest allowed norm of the gradient.
+    schedule(step, validation losses): the factor on the optimiser's learning rates.
+    clip: the largest allowed norm of the gradient.  clip_value: the largest allowed size of each of its numbers,
+    cut first.
+    accumulate: batches that make one step together.  weigh(batch): how many numbers its loss is a mean of, so that
+    batches which make one step together, here or in several processes, count for what is in them; all alike by default.
+    carry: truncated BPTT. The loss is then loss(model, batch, state), with None at an epoch's begin, and returns the
+    scalar and the state after the batch, which goes, detached, to the next.
+    average: the decay of a moving average of the weights, which is then validated and kept in their place.
+    precision: "bfloat16" computes the loss under autocast; the weights stay as they are.
+    probe: looks inside the model now and then.
+    world: the processes that train together. Each batch is this one's share, None where it has none; all have as many.
     run: where events and checkpoints go.  resume: go on from its checkpoint, to the same weights as without the pause.
-    on_event: called with each event as it is recorded: a step, an epoch, the end.
+    on_event: called with each event as it is recorded: a step, a probe, an epoch, the end.
 
-    Raises TrainingError when the loss or the gradient is not finite, or the loss explodes. Ctrl-C and SIGTERM end the
-    step, save a checkpoint and raise KeyboardInterrupt.
+    Raises TrainingError when the loss or the gradient is not finite, the loss explodes, or another process is lost.
+    Ctrl-C and SIGTERM end the step, save a checkpoint and raise KeyboardInterrupt.
 
     >>> net = nn.Linear(1, 1)
     >>> data = [(torch.ones(4, 1), torch.ones(4, 1))]
@@ -54,20 +79,42 @@ def train(
     >>> done.step
     3
     """
+    if accumulate < 1:
+        raise InputError(f"accumulate must be at least 1, found {accumulate}")
     parameters = [p for p in model.parameters() if p.requires_grad]
     rates = [group["lr"] for group in optimizer.param_groups]
-    progress, best = Progress(), dict[str, Tensor]()
+    summed = accumulate > 1 or world.size > 1  # over several losses, each of which is a mean
+    progress, best, state = Progress(), Group(), None
+    world.agree(model)
+    averaged = Average(model, average) if average else None
+    random = Group()
     if run and resume:
         if run.checkpoint_path.exists():
-            progress, best = load_checkpoint(run.checkpoint_path, model, optimizer)
+            progress, groups = load_checkpoint(run.checkpoint_path, model, optimizer)
+            best, state = groups.get("best", {}), state_of(groups.get("carried", {}))
+            if averaged:
+                averaged.weights = groups.get("average", averaged.weights)
+            random = groups["random"]
+        world.wait()
         run.rewind(progress.step, progress.epoch)
+    if random or world.rank:
+        _set_random(random, world)
     began = time.perf_counter() - progress.seconds
 
     def checkpoint() -> None:
         progress.seconds = time.perf_counter() - began
+        random = world.gather(torch.get_rng_state())
         if run:
             run.flush()  # first: events after a checkpoint are made again, those before it are not
-            save_checkpoint(run.checkpoint_path, progress, model, optimizer, best)
+            groups = {
+                "best": best,
+                "carried": tensors_of(state),
+                "random": {str(rank): numbers for rank, numbers in enumerate(random)},
+            }
+            if averaged:
+                groups["average"] = averaged.weights
+            if world.first:
+                save_checkpoint(run.checkpoint_path, progress, model, optimizer, groups)
 
     def tell(event: str, **values: Any) -> None:
         if run:
@@ -89,13 +136,30 @@ def train(
     with held_interrupts() as interrupted:
         while progress.epoch < epochs and not _patience_is_over(progress, patience):
             model.train()
-            for batch in islice(batches(progress.epoch), progress.batch, None):
-                factor = schedule(progress.step) if schedule else 1.0
-                for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                    group["lr"] = rate * factor
+            state = state if progress.batch else None
+            for group in _groups(islice(batches(progress.epoch), progress.batch, None), accumulate):
+                factor = schedule(progress.step, progress.val_losses) if schedule else 1.0
+                for settings, rate in zip(optimizer.param_groups, rates, strict=True):
+                    settings["lr"] = rate * factor
 
-                value = loss(model, batch)
-                number = value.item()
+                optimizer.zero_grad()
+                total = weight = 0.0
+                for batch in group:
+                    if batch is None:
+                        continue
+                    with _in(precision):
+                        if carry:
+                            value, state = loss(model, batch, state)
+                            state = detached(state)  # truncated BPTT: the gradient ends here
+                        else:
+                            value = loss(model, batch)
+                    number, counts = value.item(), 1.0 if weigh is None else weigh(batch)
+                    total, weight = total + number * counts, weight + counts
+                    if isfinite(number):
+                        (value * counts if summed else value).backward()
+                total, weight, asked = world.sum(total, weight, interrupted())
+
+                number = total / weight if weight else 0.0
                 stop_unless(isfinite(number), f"the loss is {number}")
                 if progress.step < FIRST_STEPS:
                     progress.ceiling = max(progress.ceiling, abs(number))
@@ -103,42 +167,56 @@ def train(
                     number <= (EXPLODED * progress.ceiling or inf),
                     f"the loss has exploded to {number:g}, from at most {progress.ceiling:g} in the first steps",
                 )
-                optimizer.zero_grad()
-                value.backward()
+                world.sum_gradients(parameters)
+                if summed and weight:
+                    torch._foreach_div_([p.grad for p in parameters if p.grad is not None], weight)
+                if clip_value is not None:
+                    nn.utils.clip_grad_value_(parameters, clip_value)
                 norm = nn.utils.clip_grad_norm_(parameters, inf if clip is None else clip).item()
                 stop_unless(isfinite(norm), f"the norm of the gradient is {norm}, at a loss of {number:g}")
+                looked = probe and probe.due(progress.step, time.perf_counter() - began)
+                before = [p.detach().clone() for p in parameters] if looked else []
                 optimizer.step()
 
                 progress.step += 1
-                progress.batch += 1
-                progress.loss_sum += number
+                progress.batch += len(group)
+                progress.loss_sum += total
+                progress.weight_sum += weight
+                if averaged:
+                    averaged.update(model, progress.step)
                 tell(
                     "step", step=progress.step, epoch=progress.epoch, loss=number, grad_norm=norm,
                     lr=optimizer.param_groups[0]["lr"],
                 )  # fmt: skip
-                if interrupted():
+                if probe and looked:
+                    tell("probe", step=progress.step, **probe.look(model, before))
+                if asked if world.size > 1 else interrupted():  # several processes agreed on it before the step
                     checkpoint()
                     raise KeyboardInterrupt
 
-            train_loss = progress.loss_sum / max(progress.batch, 1)
+            train_loss = progress.loss_sum / (progress.weight_sum or 1)
             val_loss = None
             if validate:
                 model.eval()
-                with torch.no_grad():
+                with torch.no_grad(), averaged.in_place(model) if averaged else nullcontext():
                     val_loss = validate(model)
-                stop_unless(isfinite(val_loss), f"the validation loss is {val_loss}")
-                if val_loss < progress.best:
-                    progress.best, progress.best_epoch = val_loss, progress.epoch
-                    best = {k: v.clone() for k, v in model.state_dict().items()}
+                    stop_unless(isfinite(val_loss), f"the validation loss is {val_loss}")
+                    progress.val_losses.append(val_loss)
+                    if val_loss < progress.best:
+                        progress.best, progress.best_epoch = val_loss, progress.epoch
+                        best = {k: v.clone() for k, v in model.state_dict().items()}
             tell(
                 "epoch", epoch=progress.epoch, step=progress.step, train_loss=train_loss, val_loss=val_loss,
                 best=progress.best_epoch == progress.epoch, seconds=time.perf_counter() - began,
             )  # fmt: skip
-            progress.epoch, progress.batch, progress.loss_sum = progress.epoch + 1, 0, 0.0
+            progress.epoch, progress.batch, progress.loss_sum, progress.weight_sum = progress.epoch + 1, 0, 0.0, 0.0
+            asked = world.sum(interrupted())[0]
             checkpoint()
-            if interrupted():
+            if asked:
                 raise KeyboardInterrupt
 
+    if not best and averaged:
+        best = averaged.weights
     if best:
         model.load_state_dict(best)
     model.eval()
@@ -149,16 +227,28 @@ def train(
     return progress
 
 
+def _groups(batches: Iterable[BatchT], size: int) -> Iterator[tuple[BatchT, ...]]:
+    """So many batches at a time; the last group may have fewer."""
+    iterator = iter(batches)
+    while group := tuple(islice(iterator, size)):
+        yield group
+
+
+def _in(precision: str) -> AbstractContextManager[Any]:
+    if precision == "bfloat16":
+        return torch.autocast("cpu", torch.bfloat16)
+    return nullcontext()
+
+
 def _patience_is_over(progress: Progress, patience: int | None) -> bool:
     return patience is not None and progress.best_epoch >= 0 and progress.epoch - progress.best_epoch > patience
 
 
-def cosine(steps: int, warmup: int = 0) -> Callable[[int], float]:
-    """A schedule: up along a line for `warmup` steps, then down along half a cosine to 0 at `steps`."""
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + cos(pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
-
-    return factor
+def _set_random(saved: Group, world: World) -> None:
+    """This process's random numbers to come: those that it had saved; where it is a new one, some of its own, since all
+    begin from one seed and are to drop different units."""
+    state = saved.get(str(world.rank))
+    if state is not None:
+        torch.set_rng_state(state)
+    else:
+        torch.manual_seed(torch.initial_seed() + world.rank)

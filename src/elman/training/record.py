@@ -19,9 +19,19 @@ FORMAT = 1
 class Run:
     """A run folder: `config.toml`, `events.jsonl`, `checkpoint.safetensors` while training, `model/` after it."""
 
-    def __init__(self, path: str | os.PathLike[str], *, label: str | None = None, command: str | None = None):
-        """`label` groups runs that differ in their seed only; `command` is what made the run, for whoever reads it."""
-        self.path = Path(path)
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        label: str | None = None,
+        command: str | None = None,
+        silent: bool = False,
+    ):
+        """`label` groups runs that differ in their seed only; `command` is what made the run, for whoever reads it.
+
+        silent: read, but write nothing, as another process does that.
+        """
+        self.path, self.silent = Path(path), silent
         self.about = {"label": label, "command": command}
         self._pending: list[str] = []
 
@@ -39,6 +49,8 @@ class Run:
 
     def start(self, config: Mapping[str, Any], *, force: bool = False) -> None:
         """Begin anew. A folder that holds something is refused; with `force` an earlier run in it is removed first."""
+        if self.silent:
+            return
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             if not force:
                 raise InputError(
@@ -75,7 +87,8 @@ class Run:
 
     def record(self, event: str, **values: Any) -> None:
         """Note one event; it reaches the file at the next `flush`."""
-        self._pending.append(json.dumps(finite({"event": event, **values})) + "\n")
+        if not self.silent:
+            self._pending.append(json.dumps(finite({"event": event, **values})) + "\n")
 
     def flush(self) -> None:
         if self._pending:
@@ -102,8 +115,11 @@ class Run:
 
     def rewind(self, step: int, epoch: int) -> None:
         """Keep the `step` steps and `epoch` epochs that were done: a resumed run does the rest again, and its end."""
+        if self.silent:
+            return
         done = {"step": step, "epoch": epoch - 1}
-        kept = [e for e in self.events() if e["event"] in done and e[e["event"]] <= done[e["event"]]]
+        by = {"step": "step", "probe": "step", "epoch": "epoch"}
+        kept = [e for e in self.events() if (key := by.get(e["event"])) and e[key] <= done[key]]
         self._pending.clear()
         with replacing(self.events_path) as aside:
             aside.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")

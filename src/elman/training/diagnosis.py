@@ -1,0 +1,294 @@
+"""What ails a training run, in words: each illness is one small function of the run's record.
+
+A rule reads the recorded events (`elman.training.record`, `elman.training.diagnostics`) and says nothing, or what it
+found, the numbers that show it, and cures, the likeliest first.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+Event = Mapping[str, Any]
+
+SHORT = 0.5  # of the steps; a gradient that reaches back less far than this has vanished on the way
+GROWS = 1e3  # times that at lag 0 is an explosion
+HUGE = 100.0  # times the median norm of the gradient, for one step
+STUCK = 0.9  # of a gate's values, or of the units
+WORSE = 1.2  # times the best validation loss
+RECENT = 5  # steps or epochs
+LEARNT = 0.02  # of the loss, at least, should go within a run
+SMALL_UPDATE, LARGE_UPDATE = 1e-5, 5e-2  # of a weight's size in one step; about 1e-3 is usual
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One illness: its name, a sentence that says it with its evidence, and cures in the order to try them."""
+
+    illness: str
+    sentence: str
+    cures: tuple[str, ...]
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class History:
+    """A run's events, apart by kind."""
+
+    steps: Sequence[Event]
+    epochs: Sequence[Event]
+    probes: Sequence[Event]
+    facts: Sequence[Event]
+    errors: Sequence[Event]
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> "History":
+        kinds: dict[str, list[Event]] = {k: [] for k in ("step", "epoch", "probe", "fact", "error")}
+        for event in events:
+            kinds.get(event["event"], []).append(event)
+        return cls(*kinds.values())
+
+    @property
+    def layers(self) -> Sequence[Event]:
+        """What the last probe saw of each layer."""
+        return self.probes[-1]["layers"] if self.probes else []
+
+    @property
+    def validations(self) -> list[float]:
+        return [e["val_loss"] for e in self.epochs if e["val_loss"] is not None]
+
+
+Rule = Callable[[History], Finding | None]
+
+
+def diagnose(events: Iterable[Event]) -> list[Finding]:
+    """All that was found, what most needs a cure first; nothing for a healthy run.
+
+    >>> diagnose([{"event": "epoch", "epoch": 0, "train_loss": 1.0, "val_loss": 1.0}])
+    []
+    """
+    history = History.of(events)
+    return [finding for rule in RULES if (finding := rule(history))]
+
+
+def exploding(history: History) -> Finding | None:
+    """The gradient grows on its way back, or the run broke off over a loss or a gradient that did."""
+    cures = (
+        "clip the gradient's norm (clip=1)",
+        "a smaller learning rate, a tenth of it",
+        "orthogonal recurrent initialisation, or for a simple network one whose spectral radius is below 1",
+        "a gated cell (LSTM or GRU) in place of a simple one",
+        "a shorter truncation",
+    )
+    for layer in history.layers:
+        profile = layer["grad_norm"]
+        grown = max(profile) / profile[0] if profile[0] else 0.0
+        if grown > GROWS:
+            back = layer["lags"][profile.index(max(profile))]
+            evidence = {"layer": layer["name"], "factor": grown, "lag": back}
+            if "jacobian_radius" in layer:
+                evidence["jacobian_radius"] = layer["jacobian_radius"]
+            return Finding(
+                "exploding gradient",
+                f"The gradient of {layer['name']} grows {grown:.2g}-fold on its way {back} steps back.",
+                cures, evidence,
+            )  # fmt: skip
+    norms = [e["grad_norm"] for e in history.steps]
+    usual = median(norms) if norms else 0.0
+    wild = [e for e in history.steps if usual and e["grad_norm"] > HUGE * usual]
+    if wild:
+        worst = max(wild, key=lambda e: e["grad_norm"])
+        return Finding(
+            "exploding gradient",
+            f"At step {worst['step']} the gradient's norm was {worst['grad_norm']:.3g}; its median is {usual:.3g}, and "
+            f"it was more than {HUGE:g} times that at {len(wild)} of {len(norms)} steps.",
+            cures, {"step": worst["step"], "norm": worst["grad_norm"], "median": usual, "steps": len(wild)},
+        )  # fmt: skip
+    if history.errors:
+        last = history.errors[-1]
+        return Finding(
+            "exploding gradient", f"The run broke off at step {last['step']}: {last['message']}.", cures,
+            {"step": last["step"]},
+        )  # fmt: skip
+    return None
+
+
+def vanishing(history: History) -> Finding | None:
+    """The gradient is gone before it reaches the sequence's begin."""
+    layers = [layer for layer in history.layers if layer["grad_norm"][0] and layer["steps"] >= 10]
+    short = [layer for layer in layers if layer["horizon"] < SHORT * layer["steps"]]
+    if not short:
+        return None
+    layer = min(short, key=lambda layer: layer["horizon"] / layer["steps"])
+    simple = layer["cell"] == "RNN"
+    return Finding(
+        "vanishing gradient",
+        f"The gradient of {layer['name']} reaches {layer['horizon']} of {layer['steps']} steps back; further back it "
+        "is below a thousandth of what it was at the end, and what happened there can hardly be learnt.",
+        (
+            *(("an LSTM or GRU in place of the simple cell",) if simple else ()),
+            "orthogonal or identity recurrent initialisation" if simple else "a forget-gate bias of 1 or more",
+            *(() if simple else ("orthogonal recurrent initialisation",)),
+            "a linear recurrence (LRU, MinGRU), whose gradient has no squashing to pass",
+            "a longer truncation, if it is cut short of what matters",
+            "a shorter window or a coarser step, if nothing far back matters",
+        ),
+        {"layer": layer["name"], "horizon": layer["horizon"], "steps": layer["steps"]},
+    )
+
+
+def saturated(history: History) -> Finding | None:
+    """A gate is at one end for nearly all units and steps, or most units are at an end of their tanh."""
+    cures = (
+        "a smaller learning rate",
+        "inputs scaled to a spread of about 1",
+        "layer normalisation in the recurrence (layer_norm)",
+        "smaller initial weights or biases",
+    )
+    for layer in history.layers:
+        for letter, (low, high) in layer["gates"].items():
+            share, end = max((low, "shut"), (high, "open"))
+            if low + high > STUCK and letter in ("g", "n"):
+                share, end = low + high, "at the ends of its tanh"
+            if share > STUCK:
+                return Finding(
+                    "saturated gate",
+                    f"Gate {letter} of {layer['name']} is {end} in {share:.0%} of units and steps: it passes next to "
+                    "no gradient.",
+                    cures, {"layer": layer["name"], "gate": letter, "share": share},
+                )  # fmt: skip
+        if layer["stuck"] > 0.5:
+            return Finding(
+                "saturated units",
+                f"{layer['stuck']:.0%} of the {layer['units']} units of {layer['name']} lie at an end of their tanh "
+                "nearly always: they pass next to no gradient.",
+                cures, {"layer": layer["name"], "share": layer["stuck"]},
+            )  # fmt: skip
+    return None
+
+
+def dead(history: History) -> Finding | None:
+    """Many units never move."""
+    for layer in history.layers:
+        if layer["dead"] > 0.25:
+            return Finding(
+                "dead units",
+                f"{layer['dead']:.0%} of the {layer['units']} units of {layer['name']} never move: they carry nothing.",
+                (
+                    "a smaller learning rate, and weights drawn anew",
+                    "tanh in place of relu",
+                    "fewer units",
+                    "less weight decay",
+                ),
+                {"layer": layer["name"], "share": layer["dead"]},
+            )
+    return None
+
+
+def leaking(history: History) -> Finding | None:
+    """What is validated or tested on was also trained on."""
+    for fact in history.facts:
+        if fact.get("shared"):
+            return Finding(
+                "leak in the split",
+                f"{fact['shared']} of {fact['validated']} examples that are validated on are trained on too: the "
+                "validation loss flatters.",
+                ("split by time or by group, not by row", "remove duplicates before the split"),
+                {"shared": fact["shared"], "validated": fact["validated"]},
+            )
+    return None
+
+
+def too_high(history: History) -> Finding | None:
+    """The loss ends above where it began or jumps about, or the steps are large beside the weights."""
+    losses = [e["loss"] for e in history.steps]
+    updates = _typical_update(history)
+    cures = ("a third or a tenth of the learning rate", "warm-up over some hundred steps", "clip=1", "a larger batch")
+    if history.errors or len(losses) < 4 * RECENT:
+        return None
+    first, last = median(losses[:RECENT]), median(losses[-RECENT:])
+    if updates > LARGE_UPDATE or (last > WORSE * abs(first) and last > first):
+        evidence = {"first_loss": first, "last_loss": last, "update": updates}
+        said = f"The loss went from {first:.3g} to {last:.3g}"
+        if updates:
+            said += f", and a step changes a weight by {updates:.2g} of its size (about 0.001 is usual)"
+        return Finding("learning rate too high", said + ".", cures, evidence)
+    return None
+
+
+def too_low(history: History) -> Finding | None:
+    """The loss goes down steadily to the end, but hardly, in steps that are tiny beside the weights."""
+    losses = [e["loss"] for e in history.steps]
+    updates = [u for probe in history.probes for u in probe.get("updates", {}).values()]
+    if len(losses) < 4 * RECENT or not updates or _typical_update(history) == 0:
+        return None
+    update = max(median(probe["updates"].values()) for probe in history.probes if probe.get("updates"))
+    first, last = median(losses[:RECENT]), median(losses[-RECENT:])
+    if update < SMALL_UPDATE and last > (1 - 5 * LEARNT) * first:
+        return Finding(
+            "learning rate too low",
+            f"A step changes a weight by {update:.2g} of its size (about 0.001 is usual), and the loss went only from "
+            f"{first:.3g} to {last:.3g}.",
+            ("ten times the learning rate", "Adam in place of SGD", "a schedule that does not fall so soon"),
+            {"update": update, "first_loss": first, "last_loss": last},
+        )
+    return None
+
+
+def overfitting(history: History) -> Finding | None:
+    """The validation loss has been rising since its best while the training loss still falls."""
+    losses = history.validations
+    if len(losses) < 3:
+        return None
+    best = min(range(len(losses)), key=losses.__getitem__)
+    epochs = [e for e in history.epochs if e["val_loss"] is not None]
+    last = median(losses[-min(3, len(losses) - best) :])
+    falls = epochs[-1]["train_loss"] < epochs[best]["train_loss"]
+    if best < len(losses) - 1 and last - losses[best] > (WORSE - 1) * abs(losses[best]) and falls:
+        return Finding(
+            "overfitting",
+            f"The validation loss was best after epoch {epochs[best]['epoch']}, {losses[best]:.3g}, and is {last:.3g} "
+            f"now, while the training loss fell on to {epochs[-1]['train_loss']:.3g}. The best weights are kept.",
+            (
+                "more dropout, or recurrent dropout or zoneout",
+                "fewer units",
+                "weight decay",
+                "more data",
+                "fewer epochs (less patience)",
+            ),
+            {"best": losses[best], "last": last, "epoch": epochs[best]["epoch"]},
+        )
+    return None
+
+
+def underfitting(history: History) -> Finding | None:
+    """The training loss has come to rest hardly below where it began."""
+    losses = [e["train_loss"] for e in history.epochs]
+    if len(losses) < RECENT or history.errors or too_high(history) or too_low(history):
+        return None
+    first, last = losses[0], median(losses[-RECENT:])
+    if first > 0 and last > (1 - 5 * LEARNT) * first:
+        return Finding(
+            "underfitting",
+            f"The training loss went from {first:.3g} to {last:.3g} in {len(losses)} epochs: the network has learnt "
+            "next to nothing.",
+            (
+                "what the other findings say, first of all of the gradient",
+                "more units or a second layer",
+                "inputs that tell of the target; a longer window",
+                "less dropout",
+            ),
+            {"first": first, "last": last},
+        )
+    return None
+
+
+RULES: tuple[Rule, ...] = (
+    leaking, exploding, vanishing, saturated, dead, too_high, too_low, overfitting, underfitting
+)  # fmt: skip
+
+
+def _typical_update(history: History) -> float:
+    """The median over weights, and over the last probes, of a step's size beside the weight's."""
+    updates = [u for probe in history.probes[-RECENT:] for u in probe.get("updates", {}).values()]
+    return median(updates) if updates else 0.0

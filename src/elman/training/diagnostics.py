@@ -1,0 +1,218 @@
+"""Look inside a network while it trains: how far the gradient reaches back, and what its gates and units do.
+
+What is measured goes to the run's record as numbers; `elman.training.diagnosis` turns the record into words.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from elman.layers.classic import RNN
+from elman.layers.jacobian import step_jacobian
+from elman.layers.recurrent import Recurrent
+from elman.layers.trace import LayerTrace, Trace
+
+HORIZON = 1e-3  # a gradient this small beside that of lag 0 is taken for gone
+LOW, HIGH = 0.1, 0.9  # a gate outside of these is nearly shut or nearly open
+SATURATED = 0.97  # the same for what a tanh gives
+DEAD = 1e-4  # a unit whose spread over steps and sequences is smaller carries nothing
+LAGS = 64  # of a longer sequence, so many are kept, further and further apart
+LARGEST = 512  # numbers in a state; the Jacobian of a larger one would cost more than it tells
+SQUASHED_BY_TANH = ("g", "n")
+
+
+class Probe:
+    """A fixed batch through which a network is looked at, every `every` steps and in at most `share` of the time.
+
+    `loss(model)` is a scalar on that batch that depends on the last step alone, else the gradient by lag is a
+    mixture of many; sequences of one length, else the last steps are not one step.
+
+    >>> from elman.layers import LSTM
+    >>> x = torch.randn(30, 4, 2)
+    >>> model = LSTM(2, 8)
+    >>> probe = Probe(lambda model: model(x)[0][-1].square().mean())
+    >>> seen = probe.look(model)
+    >>> layer = seen["layers"][0]
+    >>> layer["name"], layer["steps"], len(layer["grad_norm"]), sorted(layer["gates"])
+    ('l0', 30, 30, ['f', 'g', 'i', 'o'])
+    """
+
+    def __init__(self, loss: Callable[[nn.Module], Tensor], *, every: int = 50, share: float = 0.03):
+        self.loss, self.every, self.share = loss, every, share
+        self.seconds = 0.0
+
+    def due(self, step: int, elapsed: float) -> bool:
+        """Whether to look after the step that follows `step` steps; the first is always looked at."""
+        return step % self.every == 0 and (step == 0 or self.seconds <= self.share * elapsed)
+
+    def look(self, model: nn.Module, before: list[Tensor] | None = None) -> dict[str, Any]:
+        """What was seen, as JSON takes it. `before`: the trained parameters before the last step.
+
+        The model, its gradients and all random numbers to come are left as they were.
+        """
+        began = time.perf_counter()
+        parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        training = model.training
+        model.eval()
+        try:
+            with torch.random.fork_rng(devices=[]), torch.enable_grad(), traced(model) as calls:
+                value = self.loss(model)
+                torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
+        finally:
+            model.train(training)
+        with torch.no_grad():
+            seen: dict[str, Any] = {"loss": value.item(), "layers": [m for call in calls for m in call.measure()]}
+            if before:
+                seen["updates"] = {
+                    n: _short((p - old).norm() / p.norm().clamp(min=1e-12))
+                    for (n, p), old in zip(parameters.items(), before, strict=True)
+                }
+        self.seconds += time.perf_counter() - began
+        seen["seconds"] = time.perf_counter() - began
+        return seen
+
+
+@contextmanager
+def traced(model: nn.Module) -> Iterator[list["Call"]]:
+    """Inside, every call of a recurrent layer in `model` is traced, and noted in the list that this yields."""
+    calls: list[Call] = []
+
+    def ask(layer: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+        return args, {**kwargs, "trace": True}
+
+    def note(layer: nn.Module, args: Any, kwargs: dict[str, Any], result: Any) -> Any:
+        *rest, trace = result
+        assert isinstance(layer, Recurrent)
+        x = args[0] if args else kwargs["x"]
+        calls.append(Call(names[layer], layer, x, trace))
+        return tuple(rest)
+
+    names = {m: n for n, m in model.named_modules() if isinstance(m, Recurrent)}
+    hooks = [layer.register_forward_pre_hook(ask, with_kwargs=True) for layer in names]
+    hooks += [layer.register_forward_hook(note, with_kwargs=True) for layer in names]
+    try:
+        yield calls
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@dataclass
+class Call:
+    """One call of a recurrent layer, and what it recorded."""
+
+    name: str
+    layer: Recurrent
+    x: Tensor
+    trace: Trace
+
+    def measure(self) -> list[dict[str, Any]]:
+        """One dictionary for each layer and direction of the stack."""
+        directions = 2 if self.layer.bidirectional else 1
+        try:
+            norms = self.trace.grad_norm
+        except RuntimeError:  # the loss does not depend on this call
+            return []
+        seen = []
+        for index, trace in enumerate(self.trace.layers):
+            depth, backward = index // directions, index % directions == 1
+            name = f"l{depth}" + ("_reverse" if backward else "")
+            by_lag = norms[:, index] if backward else norms[:, index].flip(0)
+            measured: dict[str, Any] = {
+                "name": f"{self.name}.{name}" if self.name else name,
+                "cell": type(self.layer).__name__,
+                "steps": len(by_lag),
+                "horizon": horizon(by_lag),
+                "lags": (lags := kept_lags(len(by_lag))),
+                "grad_norm": [_short(v) for v in by_lag[lags]],
+                "gates": {letter: saturation(gate, letter) for letter, gate in trace.gates.items()},
+                **units(trace),
+            }
+            if trace.c is not None:
+                c = self.trace.grad_norm_c[:, index]
+                measured["grad_norm_c"] = [_short(v) for v in (c if backward else c.flip(0))[lags]]
+            measured |= self._stability(index)
+            seen.append(measured)
+        return seen
+
+    def _stability(self, index: int) -> dict[str, float]:
+        """The spectral radius of W_hh, for a simple network, and that of the step's Jacobian."""
+        found = {}
+        if isinstance(self.layer, RNN) and self.layer.hidden_size <= LARGEST:
+            depth, backward = divmod(index, 2) if self.layer.bidirectional else (index, 0)
+            found["radius"] = radius(getattr(self.layer, f"weight_hh_l{depth}" + ("_reverse" if backward else "")))
+        if sum(self.layer.state_sizes) <= LARGEST:
+            jacobian = step_jacobian(self.layer, self.trace, self.x, index)
+            if jacobian is not None:
+                found["jacobian_radius"] = radius(jacobian)
+                found["jacobian_norm"] = _short(torch.linalg.matrix_norm(jacobian, 2))
+        return found
+
+
+def horizon(by_lag: Tensor) -> int:
+    """The first lag at which the gradient has fallen below a thousandth of that at lag 0; all of them if it never does.
+
+    >>> horizon(torch.tensor([1.0, 0.1, 1e-2, 1e-4, 1e-5])), horizon(torch.tensor([1.0, 2.0]))
+    (3, 2)
+    """
+    small = (by_lag < HORIZON * by_lag[0]).nonzero()
+    return int(small[0]) if len(small) else len(by_lag)
+
+
+def kept_lags(steps: int) -> list[int]:
+    """All lags of a short sequence; of a longer one so many, ever further apart.
+
+    >>> kept_lags(3), len(kept_lags(1000)) <= LAGS, kept_lags(1000)[-1]
+    ([0, 1, 2], True, 999)
+    """
+    if steps <= LAGS:
+        return list(range(steps))
+    return sorted({round(steps ** (k / (LAGS - 1))) - 1 for k in range(LAGS)})
+
+
+def saturation(gate: Tensor, letter: str) -> list[float]:
+    """The shares of a gate's values, over steps, sequences and units, that lie at its two ends."""
+    low, high = (gate < LOW, gate > HIGH) if letter not in SQUASHED_BY_TANH else (gate < -SATURATED, gate > SATURATED)
+    return [round(low.double().mean().item(), 4), round(high.double().mean().item(), 4)]
+
+
+def units(trace: LayerTrace) -> dict[str, Any]:
+    """What h tells of the units: the shares that are dead and stuck, how many directions they span, how large they are.
+
+    A dead unit hardly moves. A stuck one is at an end of its tanh nearly always. The effective rank is the
+    exponential of the entropy of the singular values (Roy and Vetterli 2007) of h, centred.
+    """
+    h = trace.h.flatten(0, 1)
+    if h.is_complex():
+        h = torch.view_as_real(h).flatten(1)
+    stuck = (h.abs() > SATURATED).double().mean(0) > HIGH
+    spread = h.std(0, unbiased=False)
+    squares = torch.linalg.eigvalsh(torch.cov(h.double().T, correction=0).reshape(h.shape[1], h.shape[1])).clamp(min=0)
+    shares = squares.sqrt() / squares.sqrt().sum().clamp(min=1e-300)
+    rank = torch.special.entr(shares).sum().exp()
+    return {
+        "dead": round((spread < DEAD).double().mean().item(), 4),
+        "stuck": round(stuck.double().mean().item(), 4),
+        "rank": round(rank.item(), 2),
+        "size": _short(h.square().mean().sqrt()),
+        "units": h.shape[1],
+    }
+
+
+def radius(matrix: Tensor) -> float:
+    """The largest magnitude of an eigenvalue.
+
+    >>> radius(torch.tensor([[0.0, 2.0], [-2.0, 0.0]]))
+    2.0
+    """
+    return _short(torch.linalg.eigvals(matrix.double()).abs().max())
+
+
+def _short(value: Tensor) -> float:
+    """Four digits are enough to look at."""
+    return float(f"{value.item():.4g}")
