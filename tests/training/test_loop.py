@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -444,16 +445,21 @@ def test_a_second_ctrl_c_acts_at_once_and_loses_no_more_than_the_last_steps(nois
     assert outcome(net, tmp_path / "run") == unbroken["adam"]
 
 
-def test_law_a_process_killed_at_any_moment_and_resumed_ends_the_same(script, unbroken, outcome, noisy_run, tmp_path):
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("optimizer", ["adam", "everything"])
+def test_law_a_process_killed_at_any_moment_and_resumed_ends_the_same(
+    script, unbroken, outcome, noisy_run, tmp_path, optimizer, kills
+):
     """SIGKILL can't be held: whatever was being written then, steps, events or a checkpoint, is done again or whole."""
     moments = random.Random(4)
-    for _ in range(3):
-        with subprocess.Popen([sys.executable, script, tmp_path / "run", "adam"], stdout=subprocess.PIPE) as process:
-            for _ in range(moments.randint(1, 7)):
+    for _ in range(kills):
+        with subprocess.Popen([sys.executable, script, tmp_path / "run", optimizer], stdout=subprocess.PIPE) as process:
+            for _ in range(moments.randint(1, 4)):
                 process.stdout.readline()
+            time.sleep(moments.uniform(0, 0.03))
             process.kill()
-    net = noisy_run(tmp_path / "run", "adam", resume=True)
-    assert outcome(net, tmp_path / "run") == unbroken["adam"]
+    net = noisy_run(tmp_path / "run", optimizer, resume=True)
+    assert outcome(net, tmp_path / "run") == unbroken[optimizer]
 
 
 @pytest.mark.parametrize("where", ["before the checkpoint", "before the events", "between the two"])

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError, Parameter
 
 from elman.cli.demo import demo
+from elman.cli.diagnose import diagnose
 from elman.cli.doctor import doctor
 from elman.cli.fit import fit_forecast
 from elman.cli.options import by_commas, settings_file
@@ -30,7 +31,7 @@ app = App(
 fit = App(name="fit", help="Train a network on your data.")
 fit.command(fit_forecast, name="forecast")
 app.command(fit)
-for command in (demo, predict, report, doctor):
+for command in (demo, predict, report, diagnose, doctor):
     app.command(command)
 
 

@@ -51,13 +51,18 @@ def fit_forecast(
     from elman.files import finite
     from elman.report import write_report
     from elman.tasks.forecast import Forecaster
+    from elman.training.distributed import joined
     from elman.training.record import Run
 
     data = open_table(table)
     forecaster = Forecaster(**asdict(settings))
     label = label or forecaster.architecture.upper()
     run = Run(output, label=label, command=command_line())
-    scores = train_and_score(forecaster, data, held_out(test), run, resume=resume, force=force, quiet=quiet)
+    with joined() as world:
+        quiet = quiet or not world.first
+        scores = train_and_score(forecaster, data, held_out(test), run, resume=resume, force=force, quiet=quiet)
+    if not world.first:  # that process writes the page, and speaks
+        return
     page = write_report([run.path], run.path / "report.html")
     if json and scores is None:
         print("null")
@@ -106,7 +111,7 @@ def train_and_score(
     if not quiet:
         for note in forecaster.notes_:
             say(f"Note: {note}", markup=False)
-    if test is None:
+    if test is None or run.silent:
         return None
     scores = forecaster.evaluate(data, test=test)
     scores.save(run.path)

@@ -174,6 +174,9 @@ class Forecaster(ForecastSettings, Estimator):
             if on_event:
                 on_event(event)
 
+        if run and not resume:
+            run.record("fact", constant=self._constant_loss(windows.truth(train_on)))
+            run.flush()
         with torch.random.fork_rng(), threads_for(self.hidden_size, self.threads):
             torch.manual_seed(self.seed)
             network = self._network(windows.input_size)
@@ -256,6 +259,13 @@ class Forecaster(ForecastSettings, Estimator):
 
     def _loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         return mse(outputs[..., 0], y) + pinball(outputs[..., 1:], y, self.quantiles_)
+
+    def _constant_loss(self, y: Tensor) -> float:
+        """The loss of the best forecast that is always the same."""
+        seen = y[~torch.isnan(y)]
+        quantiles = torch.quantile(seen[:: 1 + len(seen) // 100_000], y.new_tensor(self.quantiles_))
+        same = torch.cat([seen.mean()[None], quantiles])
+        return self._loss(same.expand(*y.shape, -1), y).item()
 
     def _validation_loss(self, network: nn.Module, windows: Windows, origins: Tensor, world: World) -> float:
         own = world.share(origins)

@@ -17,8 +17,10 @@ HUGE = 100.0  # times the median norm of the gradient, for one step
 STUCK = 0.9  # of a gate's values, or of the units
 WORSE = 1.2  # times the best validation loss
 RECENT = 5  # steps or epochs
-LEARNT = 0.02  # of the loss, at least, should go within a run
-SMALL_UPDATE, LARGE_UPDATE = 1e-5, 5e-2  # of a weight's size in one step; about 1e-3 is usual
+KEEPERS = ("f", "z")
+LEARNT = 0.5  # of the loss of the best constant answer; a network that is below has learnt a good part
+UNLEARNT = 0.9  # of it, or of the first loss; one that stays above has learnt next to nothing
+SMALL_UPDATE, LARGE_UPDATE = 1e-5, 0.2  # of a weight's size in one step; about 1e-3 is usual
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,13 @@ def exploding(history: History) -> Finding | None:
 
 
 def vanishing(history: History) -> Finding | None:
-    """The gradient is gone before it reaches the sequence's begin."""
+    """The gradient is gone before it reaches the sequence's begin, and the network does not learn.
+
+    One that learns all the same has found what it needs near the end, and has learnt to forget the rest.
+    """
     layers = [layer for layer in history.layers if layer["grad_norm"][0] and layer["steps"] >= 10]
     short = [layer for layer in layers if layer["horizon"] < SHORT * layer["steps"]]
-    if not short:
+    if not short or _learnt(history) < LEARNT:
         return None
     layer = min(short, key=lambda layer: layer["horizon"] / layer["steps"])
     simple = layer["cell"] == "RNN"
@@ -147,7 +152,8 @@ def saturated(history: History) -> Finding | None:
     )
     for layer in history.layers:
         for letter, (low, high) in layer["gates"].items():
-            share, end = max((low, "shut"), (high, "open"))
+            # A gate that keeps the state is wide open wherever a network remembers for long.
+            share, end = max((low, "shut"), (high, "open") if letter not in KEEPERS else (0.0, ""))
             if low + high > STUCK and letter in ("g", "n"):
                 share, end = low + high, "at the ends of its tanh"
             if share > STUCK:
@@ -202,7 +208,7 @@ def leaking(history: History) -> Finding | None:
 def too_high(history: History) -> Finding | None:
     """The loss ends above where it began or jumps about, or the steps are large beside the weights."""
     losses = [e["loss"] for e in history.steps]
-    updates = _typical_update(history)
+    updates = max(_updates(history), default=0.0)
     cures = ("a third or a tenth of the learning rate", "warm-up over some hundred steps", "clip=1", "a larger batch")
     if history.errors or len(losses) < 4 * RECENT:
         return None
@@ -219,12 +225,11 @@ def too_high(history: History) -> Finding | None:
 def too_low(history: History) -> Finding | None:
     """The loss goes down steadily to the end, but hardly, in steps that are tiny beside the weights."""
     losses = [e["loss"] for e in history.steps]
-    updates = [u for probe in history.probes for u in probe.get("updates", {}).values()]
-    if len(losses) < 4 * RECENT or not updates or _typical_update(history) == 0:
+    update = max(_updates(history), default=0.0)
+    if len(losses) < 4 * RECENT or not update:
         return None
-    update = max(median(probe["updates"].values()) for probe in history.probes if probe.get("updates"))
     first, last = median(losses[:RECENT]), median(losses[-RECENT:])
-    if update < SMALL_UPDATE and last > (1 - 5 * LEARNT) * first:
+    if update < SMALL_UPDATE and last > UNLEARNT * first:
         return Finding(
             "learning rate too low",
             f"A step changes a weight by {update:.2g} of its size (about 0.001 is usual), and the loss went only from "
@@ -267,11 +272,11 @@ def underfitting(history: History) -> Finding | None:
     if len(losses) < RECENT or history.errors or too_high(history) or too_low(history):
         return None
     first, last = losses[0], median(losses[-RECENT:])
-    if first > 0 and last > (1 - 5 * LEARNT) * first:
+    if _learnt(history) > UNLEARNT:
         return Finding(
             "underfitting",
-            f"The training loss went from {first:.3g} to {last:.3g} in {len(losses)} epochs: the network has learnt "
-            "next to nothing.",
+            f"The training loss is {last:.3g} after {len(losses)} epochs, and was {first:.3g} after the first: the "
+            "network has learnt next to nothing that the best constant answer would not give.",
             (
                 "what the other findings say, first of all of the gradient",
                 "more units or a second layer",
@@ -284,11 +289,23 @@ def underfitting(history: History) -> Finding | None:
 
 
 RULES: tuple[Rule, ...] = (
-    leaking, exploding, vanishing, saturated, dead, too_high, too_low, overfitting, underfitting
+    leaking, too_high, too_low, exploding, vanishing, saturated, dead, overfitting, underfitting
 )  # fmt: skip
 
 
-def _typical_update(history: History) -> float:
-    """The median over weights, and over the last probes, of a step's size beside the weight's."""
-    updates = [u for probe in history.probes[-RECENT:] for u in probe.get("updates", {}).values()]
-    return median(updates) if updates else 0.0
+def _updates(history: History) -> list[float]:
+    """For each look inside, the median over weights of the last step's size beside the weight's."""
+    return [median(probe["updates"].values()) for probe in history.probes if probe.get("updates")]
+
+
+def _learnt(history: History) -> float:
+    """The training loss at the end as a share of that of the best constant answer, or else of the first; 1 if unknown.
+
+    The fact `constant` is that loss: a network soon learns the mean, and it need not look at its input for that.
+    """
+    losses = [e["loss"] for e in history.steps]
+    if len(losses) < 2 * RECENT:
+        losses = [e["train_loss"] for e in history.epochs]
+    constant = next((fact["constant"] for fact in history.facts if "constant" in fact), None)
+    first, last = constant or median(losses[:RECENT] or [0]), median(losses[-RECENT:] or [0])
+    return last / first if len(losses) > 1 and first > 0 else 1.0

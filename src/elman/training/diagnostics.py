@@ -184,24 +184,35 @@ def saturation(gate: Tensor, letter: str) -> list[float]:
 def units(trace: LayerTrace) -> dict[str, Any]:
     """What h tells of the units: the shares that are dead and stuck, how many directions they span, how large they are.
 
-    A dead unit hardly moves. A stuck one is at an end of its tanh nearly always. The effective rank is the
-    exponential of the entropy of the singular values (Roy and Vetterli 2007) of h, centred.
+    A dead unit hardly moves. A stuck one is at an end of its tanh nearly always.
     """
     h = trace.h.flatten(0, 1)
     if h.is_complex():
         h = torch.view_as_real(h).flatten(1)
     stuck = (h.abs() > SATURATED).double().mean(0) > HIGH
     spread = h.std(0, unbiased=False)
-    squares = torch.linalg.eigvalsh(torch.cov(h.double().T, correction=0).reshape(h.shape[1], h.shape[1])).clamp(min=0)
-    shares = squares.sqrt() / squares.sqrt().sum().clamp(min=1e-300)
-    rank = torch.special.entr(shares).sum().exp()
     return {
         "dead": round((spread < DEAD).double().mean().item(), 4),
         "stuck": round(stuck.double().mean().item(), 4),
-        "rank": round(rank.item(), 2),
-        "size": _short(h.square().mean().sqrt()),
+        "rank": effective_rank(h),
+        "size": _short(h.double().square().mean().sqrt()),
         "units": h.shape[1],
     }
+
+
+def effective_rank(h: Tensor) -> float:
+    """The exponential of the entropy of the singular values (Roy and Vetterli 2007) of h `(N, H)`, centred.
+
+    >>> effective_rank(torch.tensor([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]]))
+    1.0
+    """
+    centred = h.double() - h.double().mean(0)
+    largest = centred.abs().max()
+    if not torch.isfinite(largest) or largest == 0:
+        return 0.0
+    squares = torch.linalg.eigvalsh(centred.T @ centred / largest**2).clamp(min=0)
+    shares = squares.sqrt() / squares.sqrt().sum()
+    return round(torch.special.entr(shares).sum().exp().item(), 2)
 
 
 def radius(matrix: Tensor) -> float:

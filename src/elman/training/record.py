@@ -114,13 +114,13 @@ class Run:
         return found
 
     def rewind(self, step: int, epoch: int) -> None:
-        """Keep the `step` steps and `epoch` epochs that were done: a resumed run does the rest again, and its end."""
+        """Keep the facts, `step` steps and `epoch` epochs: a resumed run does the rest again, and its end."""
         if self.silent:
             return
+        self._pending.clear()
         done = {"step": step, "epoch": epoch - 1}
         by = {"step": "step", "probe": "step", "epoch": "epoch"}
-        kept = [e for e in self.events() if (key := by.get(e["event"])) and e[key] <= done[key]]
-        self._pending.clear()
+        kept = [e for e in self.events() if e["event"] == "fact" or ((k := by.get(e["event"])) and e[k] <= done[k])]
         with replacing(self.events_path) as aside:
             aside.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
 
