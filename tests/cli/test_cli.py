@@ -296,3 +296,45 @@ def test_a_test_part_that_is_none_is_refused(river_csv, tmp_path, test):
 def test_an_output_below_a_file_is_refused(river_csv, capsys):
     assert run(["fit", "forecast", str(river_csv), *QUICK, "-o", str(river_csv / "run")]) == 2
     assert "can't be made" in capsys.readouterr().err
+
+
+def test_diagnose_says_what_ails_a_run(river_csv, tmp_path, capsys):
+    assert (
+        run(["fit", "forecast", str(river_csv), *QUICK, "--learning-rate", "9", "-o", str(tmp_path / "ill"), "--quiet"])
+        == 0
+    )
+    capsys.readouterr()
+    assert run(["diagnose", str(tmp_path / "ill")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Learning rate too high. ")
+    assert "\n  1. a third or a tenth of the learning rate\n" in said
+    assert run(["diagnose", str(tmp_path / "ill"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found[0]["illness"] == "learning rate too high"
+    assert found[0]["evidence"]["update"] > 0.2
+
+
+def test_diagnose_of_no_run_says_so(tmp_path, capsys):
+    assert run(["diagnose", str(tmp_path)]) == 2
+    assert "is not a run folder" in capsys.readouterr().err
+    (tmp_path / "config.toml").write_text("run_format = 1\n")
+    assert run(["diagnose", str(tmp_path)]) == 2
+    assert "no step recorded yet" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_processes_fit_the_model_that_one_fits(river_csv, tmp_path):
+    from safetensors.torch import load_file
+
+    command = ["-m", "elman", "fit", "forecast", str(river_csv), *QUICK, "--dropout", "0", "--test", "60", "-o"]
+    many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    for folder, launch in (("one", []), ("two", many)):
+        done = subprocess.run(
+            [sys.executable, *launch, *command, str(tmp_path / folder)],
+            capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("persistence") == 1  # one of them speaks
+    one, two = (load_file(tmp_path / folder / "model" / "model.safetensors") for folder in ("one", "two"))
+    assert all(abs(one[name] - two[name]).max() < 1e-4 for name in one)
+    assert (tmp_path / "two" / "report.html").exists()

@@ -7,7 +7,7 @@ from torch import nn
 from elman.errors import InputError
 from elman.models.sequence import EncoderForecaster, recurrent
 
-ARCHITECTURES = ["rnn", "lstm", "gru"]
+ARCHITECTURES = ["rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "lru", "slstm"]
 
 
 def network(architecture, **options):
@@ -58,7 +58,21 @@ def test_law_windows_of_a_batch_never_mix(architecture):
 def test_every_weight_learns(architecture):
     net = network(architecture, num_layers=2).train()
     net(windows(), 4).square().sum().backward()
-    assert all((p.grad != 0).any() for p in net.parameters())
+    # Only a state is handed over, so what makes y of the encoder's last state is not used.
+    unused = {"encoder.weight_ho_l1", "encoder.weight_io_l1", "encoder.bias_o_l1"} if architecture == "lru" else set()
+    learning = {name for name, p in net.named_parameters() if p.grad is not None and (p.grad != 0).any()}
+    assert {name for name, _ in net.named_parameters()} - learning == unused
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_truncation_cuts_the_gradient_and_nothing_else(architecture):
+    net, x = network(architecture), windows().requires_grad_()
+    whole, cut = net(x, 4), net(x, 4, truncate=3)
+    torch.testing.assert_close(cut, whole, rtol=1e-12, atol=1e-12)
+    (gradient,) = torch.autograd.grad(cut.sum(), x)
+    assert (gradient[:, :5] == 0).all()
+    assert (gradient[:, 5:] != 0).any(dim=2).all()
+    assert torch.equal(net(x, 4, truncate=8), whole)
 
 
 def test_dropout_acts_while_training_only():

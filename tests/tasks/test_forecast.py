@@ -47,6 +47,52 @@ def test_fitting_leaves_the_users_random_numbers_alone(river, small):
     assert torch.equal(torch.rand(3), expected)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.5, "weight_decay": 1e-4},
+        {"optimizer": "adam", "schedule": "constant", "warmup": 5},
+        {"schedule": "one-cycle", "clip": None, "clip_value": 0.5},
+        {"schedule": "plateau", "average": 0.9},
+        {"accumulate": 2, "batch_size": 16},
+        {"truncate": 5},
+        {"precision": "bfloat16"},
+    ],
+    ids=lambda settings: next(iter(settings)) + "=" + str(next(iter(settings.values()))),
+)
+def test_it_learns_by_every_way_to_train(river, small, settings):
+    f = Forecaster(**small | {"epochs": 12} | settings).fit(river, test=100)
+    epochs = [e for e in f.history_ if e["event"] == "epoch"]
+    assert min(e["val_loss"] for e in epochs) < 0.9 * epochs[0]["val_loss"]
+    assert f.evaluate(river, test=100).mean("lstm") > 0
+
+
+@pytest.mark.parametrize("architecture", ["mingru", "minlstm", "rglru", "lru", "slstm"])
+def test_it_learns_with_every_cell(river, small, architecture):
+    f = Forecaster(**small | {"architecture": architecture, "epochs": 12}).fit(river, test=100)
+    assert f.evaluate(river, test=100).mean(architecture) > 0
+
+
+@pytest.mark.parametrize("optimizer", ["annealing", "pso", "cma-es", "de"])
+def test_it_can_be_trained_without_a_gradient(river, small, optimizer):
+    settings = {"hidden_size": 2, "optimizer": optimizer, "evaluations": 300, "level": (80,)}
+    f = Forecaster(**small | settings).fit(river, test=100)
+    losses = [e["train_loss"] for e in f.history_ if e["event"] == "epoch"]
+    assert losses[-1] < losses[0]
+    assert losses == sorted(losses, reverse=True)
+    with pytest.raises(InputError, match=r"weights.*Choose fewer units"):
+        Forecaster(**small | settings | {"hidden_size": 64}).fit(river)
+
+
+def test_it_is_diagnosed(river, small):
+    f = Forecaster(**small | {"epochs": 15}).fit(river)
+    assert sum(e["event"] == "probe" for e in f.history_) >= 2
+    assert f.diagnose() == []
+    assert f.diagnose(river) == []
+    hopeless = Forecaster(**small | {"learning_rate": 5.0}).fit(river)
+    assert hopeless.diagnose()[0].illness == "learning rate too high"
+
+
 # --- it never sees the future ---
 
 

@@ -4,9 +4,18 @@ import torch
 from torch import Tensor, nn
 
 from elman.errors import InputError
-from elman.layers import GRU, LSTM, RNN
+from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
 
-RECURRENT = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+RECURRENT = {
+    "rnn": RNN,
+    "lstm": LSTM,
+    "gru": GRU,
+    "mingru": MinGRU,
+    "minlstm": MinLSTM,
+    "rglru": RGLRU,
+    "lru": LRU,
+    "slstm": SLSTM,
+}
 
 
 def recurrent(architecture: str, input_size: int, hidden_size: int, num_layers: int, dropout: float) -> nn.Module:

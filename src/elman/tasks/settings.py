@@ -24,7 +24,9 @@ def setting(default: Any, help: str, *, unit: str = "", low: float | None = None
 class NetworkSettings:
     """What the network is."""
 
-    architecture: Literal["rnn", "lstm", "gru"] = setting("lstm", "kind of recurrent network")
+    architecture: Literal["rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "lru", "slstm"] = setting(
+        "lstm", "kind of recurrent network"
+    )
     hidden_size: int = setting(64, "units in each recurrent layer", unit="units", low=1, high=4096)
     num_layers: int = setting(1, "recurrent layers, one upon the other", unit="layers", low=1, high=8)
     dropout: float = setting(0.2, "share of values that are dropped between layers while training", low=0.0, high=0.95)

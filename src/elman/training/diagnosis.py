@@ -210,10 +210,11 @@ def too_high(history: History) -> Finding | None:
     losses = [e["loss"] for e in history.steps]
     updates = max(_updates(history), default=0.0)
     cures = ("a third or a tenth of the learning rate", "warm-up over some hundred steps", "clip=1", "a larger batch")
-    if history.errors or len(losses) < 4 * RECENT:
+    if history.errors or len(losses) < 2:
         return None
     first, last = median(losses[:RECENT]), median(losses[-RECENT:])
-    if updates > LARGE_UPDATE or (last > WORSE * abs(first) and last > first):
+    rose = len(losses) >= 4 * RECENT and last > first + (WORSE - 1) * abs(first)
+    if updates > LARGE_UPDATE or rose:
         evidence = {"first_loss": first, "last_loss": last, "update": updates}
         said = f"The loss went from {first:.3g} to {last:.3g}"
         if updates:

@@ -172,8 +172,11 @@ def train(
                     torch._foreach_div_([p.grad for p in parameters if p.grad is not None], weight)
                 if clip_value is not None:
                     nn.utils.clip_grad_value_(parameters, clip_value)
-                norm = nn.utils.clip_grad_norm_(parameters, inf if clip is None else clip).item()
+                total_norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+                norm = total_norm.item()
                 stop_unless(isfinite(norm), f"the norm of the gradient is {norm}, at a loss of {number:g}")
+                if clip is not None and norm > clip:
+                    nn.utils.clip_grads_with_norm_(parameters, clip, total_norm)
                 looked = probe and probe.due(progress.step, time.perf_counter() - began)
                 before = [p.detach().clone() for p in parameters] if looked else []
                 optimizer.step()
@@ -220,6 +223,8 @@ def train(
     if best:
         model.load_state_dict(best)
     model.eval()
+    if probe:
+        tell("probe", step=progress.step, **probe.look(model))
     reason = "all epochs" if progress.epoch >= epochs else "early stopping"
     tell("end", step=progress.step, reason=reason, seconds=progress.seconds)
     if run:
