@@ -89,6 +89,16 @@ def test_it_is_diagnosed(river, small):
     assert sum(e["event"] == "probe" for e in f.history_) >= 2
     assert f.diagnose() == []
     assert f.diagnose(river) == []
+    leaky = pl.concat(
+        [river.with_columns(unique_id=pl.lit("a")), river.head(380).with_columns(unique_id=pl.lit("the same, shorter"))]
+    )
+    found = Forecaster(**small).fit(leaky).diagnose()
+    assert found[0].illness == "leak in the split"
+    assert 50 < found[0].evidence["shared"] < found[0].evidence["validated"]
+    apart = pl.concat(
+        [river.with_columns(unique_id=pl.lit("a")), made_up_river(seed=1).with_columns(unique_id=pl.lit("b"))]
+    )
+    assert "leak in the split" not in [f.illness for f in Forecaster(**small).fit(apart).diagnose()]
     hopeless = Forecaster(**small | {"learning_rate": 5.0}).fit(river)
     assert hopeless.diagnose()[0].illness == "learning rate too high"
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import mean_pinball_loss, mean_squared_error
+from sklearn.metrics import log_loss, mean_pinball_loss, mean_squared_error
+from sklearn.utils.class_weight import compute_class_weight
 
-from elman.training.losses import mse, pinball
+from elman.training.losses import class_weights, cross_entropy, mse, pinball
 
 NAN = float("nan")
 
@@ -55,3 +56,37 @@ def test_the_pinball_loss_is_least_at_the_quantile():
     grid = torch.linspace(-2, 2, 401, dtype=torch.float64)
     costs = [pinball(at.expand(999, 1), y, [0.8]).item() for at in grid]
     assert grid[int(np.argmin(costs))].item() == pytest.approx(y.quantile(0.8).item(), abs=0.011)
+
+
+def test_cross_entropy_is_scikit_learns_log_loss_with_and_without_class_weights():
+    logits, labels = draw(50, 4), torch.randint(0, 4, (50,), generator=torch.Generator().manual_seed(2))
+    p = logits.softmax(-1).numpy()
+    assert cross_entropy(logits, labels).item() == pytest.approx(log_loss(labels, p, labels=range(4)))
+    weights = class_weights(labels, 4)
+    assert weights.numpy() == pytest.approx(compute_class_weight("balanced", classes=np.arange(4), y=labels.numpy()))
+    theirs = log_loss(labels, p, labels=range(4), sample_weight=weights.numpy()[labels])
+    assert cross_entropy(logits, labels, weights=weights.double()).item() == pytest.approx(theirs)
+
+
+def test_smoothing_spreads_a_share_of_each_label():
+    logits, labels = draw(9, 5), torch.arange(9) % 5
+    spread = torch.full((9, 5), 0.2 / 5, dtype=torch.float64)
+    spread[torch.arange(9), labels] += 0.8
+    expected = -(spread * logits.log_softmax(-1)).sum(-1).mean().item()
+    assert cross_entropy(logits, labels, smoothing=0.2).item() == pytest.approx(expected)
+
+
+def test_labels_below_zero_count_for_nothing():
+    logits, labels = draw(2, 6, 3).requires_grad_(), torch.tensor([[0, 1, 2, 0, -1, -1], [2, -7, -1, -1, -1, -1]])
+    seen = labels >= 0
+    value = cross_entropy(logits, labels)
+    assert value.item() == pytest.approx(cross_entropy(logits[seen], labels[seen]).item())
+    value.backward()
+    assert (logits.grad[~seen] == 0).all()
+    nothing = cross_entropy(logits, torch.full((2, 6), -1))
+    nothing.backward()
+    assert nothing.item() == 0
+
+
+def test_a_class_that_does_not_occur_weighs_nothing():
+    assert class_weights(torch.tensor([0, 0, -1, 2]), 3).tolist() == pytest.approx([0.5, 0, 1])

@@ -207,6 +207,24 @@ class Windows:
         at = torch.from_numpy(self.starts)[origins[:, 0]] + origins[:, 1]
         return self.target[at[:, None] + torch.arange(1, self.horizon + 1)]
 
+    def shared(self, a: Tensor, b: Tensor) -> int:
+        """How many of the windows at `b` (N, 2) have the very values of the target, past and ahead, of one at `a`.
+
+        So a series that stands in the table twice is found, under whatever name. Windows in which nothing changes are
+        alike anywhere, and are not counted.
+        """
+
+        def prints(origins: Tensor) -> list[bytes]:
+            values: list[bytes] = []
+            for some in origins.split(4096):
+                at = self.starts[some[:, 0].numpy()] + some[:, 1].numpy()
+                windows = self.observed[at[:, None] + np.arange(1 - self.window, self.horizon + 1)]
+                values += [w.tobytes() for w in windows if np.ptp(w[~np.isnan(w)]) > 0]
+            return values
+
+        known = set(prints(a))
+        return sum(window in known for window in prints(b))
+
     def batch(self, origins: Tensor) -> Batch:
         """The windows at `origins` (B, 2)."""
         at = torch.from_numpy(self.starts)[origins[:, 0]] + origins[:, 1]

@@ -174,9 +174,12 @@ class Forecaster(ForecastSettings, Estimator):
             if on_event:
                 on_event(event)
 
-        if run and not resume:
-            run.record("fact", constant=self._constant_loss(windows.truth(train_on)))
-            run.flush()
+        if not resume:
+            facts = self._facts(windows, train_on, validate_on)
+            events.append({"event": "fact", **facts})
+            if run:
+                run.record("fact", **facts)
+                run.flush()
         with torch.random.fork_rng(), threads_for(self.hidden_size, self.threads):
             torch.manual_seed(self.seed)
             network = self._network(windows.input_size)
@@ -260,12 +263,16 @@ class Forecaster(ForecastSettings, Estimator):
     def _loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         return mse(outputs[..., 0], y) + pinball(outputs[..., 1:], y, self.quantiles_)
 
-    def _constant_loss(self, y: Tensor) -> float:
-        """The loss of the best forecast that is always the same."""
+    def _facts(self, windows: Windows, train_on: Tensor, validate_on: Tensor) -> dict[str, float]:
+        """What a diagnosis needs to know of the data: the loss of the best constant forecast, and leaks."""
+        y = windows.truth(train_on)
         seen = y[~torch.isnan(y)]
         quantiles = torch.quantile(seen[:: 1 + len(seen) // 100_000], y.new_tensor(self.quantiles_))
         same = torch.cat([seen.mean()[None], quantiles])
-        return self._loss(same.expand(*y.shape, -1), y).item()
+        facts: dict[str, float] = {"constant": self._loss(same.expand(*y.shape, -1), y).item()}
+        if len(windows.panel.series) > 1:  # the times of one series are all different
+            facts |= {"shared": windows.shared(train_on, validate_on), "validated": len(validate_on)}
+        return facts
 
     def _validation_loss(self, network: nn.Module, windows: Windows, origins: Tensor, world: World) -> float:
         own = world.share(origins)
