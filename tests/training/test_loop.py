@@ -356,9 +356,13 @@ def test_law_a_crash_at_any_step_and_a_resume_change_nothing(noisy_run, unbroken
     assert outcome(net, tmp_path / "run") == unbroken[optimizer]
 
 
+@pytest.mark.parametrize("every", [60.0, 0.0])
 @pytest.mark.parametrize("batch", range(15))
-def test_law_a_crash_in_a_run_that_has_everything_changes_nothing(noisy_run, unbroken, outcome, tmp_path, batch):
-    """Several batches to a step, averaged weights, a rate that follows the validation, and a probe."""
+def test_law_a_crash_in_a_run_that_has_everything_changes_nothing(
+    noisy_run, unbroken, outcome, tmp_path, monkeypatch, batch, every
+):
+    """Several batches a step, averaged weights, a rate that follows the validation; a checkpoint at the end or always."""
+    monkeypatch.setattr("elman.training.loop.SAVED_EVERY", every)
     calls = []
 
     def crash():

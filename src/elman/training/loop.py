@@ -24,6 +24,7 @@ BatchT = TypeVar("BatchT")
 
 FIRST_STEPS = 10  # the largest loss among them, by magnitude, is what later losses are held against
 EXPLODED = 1000.0  # times that is an explosion
+SAVED_EVERY = 60.0  # seconds; a crash loses no more than that, however long an epoch is
 ALONE = World()
 
 
@@ -99,10 +100,13 @@ def train(
         run.rewind(progress.step, progress.epoch)
     if random or world.rank:
         _set_random(random, world)
-    began = time.perf_counter() - progress.seconds
+    saved = time.perf_counter()
+    began = saved - progress.seconds
 
     def checkpoint() -> None:
-        progress.seconds = time.perf_counter() - began
+        nonlocal saved
+        saved = time.perf_counter()
+        progress.seconds = saved - began
         random = world.gather(torch.get_rng_state())
         if run:
             run.flush()  # first: events after a checkpoint are made again, those before it are not
@@ -157,7 +161,8 @@ def train(
                     total, weight = total + number * counts, weight + counts
                     if isfinite(number):
                         (value * counts if summed else value).backward()
-                total, weight, asked = world.sum(total, weight, interrupted())
+                late = run is not None and world.first and time.perf_counter() - saved > SAVED_EVERY
+                total, weight, asked, due = world.sum(total, weight, interrupted(), late)  # all processes do the same
 
                 number = total / weight if weight else 0.0
                 stop_unless(isfinite(number), f"the loss is {number}")
@@ -196,6 +201,8 @@ def train(
                 if asked if world.size > 1 else interrupted():  # several processes agreed on it before the step
                     checkpoint()
                     raise KeyboardInterrupt
+                if due:
+                    checkpoint()
 
             train_loss = progress.loss_sum / (progress.weight_sum or 1)
             val_loss = None
