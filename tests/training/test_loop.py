@@ -361,7 +361,7 @@ def test_law_a_crash_at_any_step_and_a_resume_change_nothing(noisy_run, unbroken
 def test_law_a_crash_in_a_run_that_has_everything_changes_nothing(
     noisy_run, unbroken, outcome, tmp_path, monkeypatch, batch, every
 ):
-    """Several batches a step, averaged weights, a rate that follows the validation; a checkpoint at the end or always."""
+    """Several batches a step, averaged weights, a rate that follows the validation; checkpoints at ends or always."""
     monkeypatch.setattr("elman.training.loop.SAVED_EVERY", every)
     calls = []
 
