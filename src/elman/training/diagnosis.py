@@ -218,7 +218,7 @@ def too_high(history: History) -> Finding | None:
         evidence = {"first_loss": first, "last_loss": last, "update": updates}
         said = f"The loss went from {first:.3g} to {last:.3g}"
         if updates:
-            said += f", and a step changes a weight by {updates:.2g} of its size (about 0.001 is usual)"
+            said += f", and a step changes a weight by {100 * updates:.2g} % of its size (about 0.1 % is usual)"
         return Finding("learning rate too high", said + ".", cures, evidence)
     return None
 
@@ -233,7 +233,7 @@ def too_low(history: History) -> Finding | None:
     if update < SMALL_UPDATE and last > UNLEARNT * first:
         return Finding(
             "learning rate too low",
-            f"A step changes a weight by {update:.2g} of its size (about 0.001 is usual), and the loss went only from "
+            f"A step changes a weight by {100 * update:.2g} % of its size (about 0.1 % is usual), and the loss went only from "
             f"{first:.3g} to {last:.3g}.",
             ("ten times the learning rate", "Adam in place of SGD", "a schedule that does not fall so soon"),
             {"update": update, "first_loss": first, "last_loss": last},
