@@ -233,8 +233,8 @@ def too_low(history: History) -> Finding | None:
     if update < SMALL_UPDATE and last > UNLEARNT * first:
         return Finding(
             "learning rate too low",
-            f"A step changes a weight by {100 * update:.2g} % of its size (about 0.1 % is usual), and the loss went only from "
-            f"{first:.3g} to {last:.3g}.",
+            f"A step changes a weight by {100 * update:.2g} % of its size (about 0.1 % is usual), and the loss only "
+            f"went from {first:.3g} to {last:.3g}.",
             ("ten times the learning rate", "Adam in place of SGD", "a schedule that does not fall so soon"),
             {"update": update, "first_loss": first, "last_loss": last},
         )
