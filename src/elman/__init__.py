@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from elman.errors import InputError, TrainingError
 
 if TYPE_CHECKING:
+    from elman import kernels, layers
     from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
     from elman.layers.accelerate import accelerate, restore
     from elman.tasks.forecast import Forecaster
@@ -42,6 +43,8 @@ __all__ = [
     "MinLSTM",
     "TrainingError",
     "accelerate",
+    "kernels",
+    "layers",
     "load",
     "restore",
 ]
@@ -50,6 +53,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return getattr(import_module(_ROOMS[name]), name)
+    if name in ("kernels", "layers"):
+        return import_module(f"elman.{name}")
     raise AttributeError(f"module 'elman' has no attribute {name!r}")
 
 

@@ -55,6 +55,12 @@ def test_importing_elman_loads_nothing_heavy_until_it_is_used():
     assert done.stdout.split("\n")[:3] == ["False False", "True", "[]"]
 
 
+def test_the_kernels_are_there_without_an_import_of_their_own():
+    code = "import elman; print(elman.kernels.__name__, elman.layers.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["elman.kernels", "elman.layers"], done.stderr
+
+
 def test_a_run_leaves_its_record_scores_model_and_page(fitted):
     names = {p.name for p in fitted.iterdir()}
     assert names == {"config.toml", "events.jsonl", "scores.json", "test.parquet", "model", "report.html"}
@@ -257,6 +263,13 @@ def test_doctor_tells_what_runs(capsys):
     assert run(["doctor", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["torch"] and facts["kernels"]
+
+
+@pytest.mark.parametrize("variable", ["ELMAN_KERNEL", "ELMAN_ISA"])
+def test_doctor_names_a_variable_that_asks_for_what_there_is_not(variable):
+    done = elman("doctor", env={**os.environ, variable: "bogus"})
+    assert done.returncode == 2
+    assert f"{variable}: expected one of" in done.stderr and "fault" not in done.stderr
 
 
 def test_no_colour_where_no_colour_is_wanted(fitted, river_csv):

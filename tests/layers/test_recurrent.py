@@ -241,6 +241,18 @@ def test_an_empty_batch_gives_an_empty_result(implementation):
             ValueError,
             "the state's c of shape (1, 2, 5) (layers * directions, batch, size), found (1, 3, 5)",
         ),
+        (lambda: layers.LSTM(3, True), ValueError, "hidden_size as a whole number of at least 1, found True"),
+        (lambda: layers.GRU(3, 5)(torch.zeros(4, 2, 3), 0.0), TypeError, "state's h as a tensor, found float"),
+        (
+            lambda: layers.LSTM(3, 5)(torch.zeros(4, 2, 3), (torch.zeros(1, 2, 5).double(),) * 2),
+            ValueError,
+            "the state's h as torch.float32, like the weights, found torch.float64",
+        ),
+        (
+            lambda: layers.GRU(3, 5).step([1.0]),
+            TypeError,
+            "expected x as a tensor (B, I), or (I) unbatched, found list",
+        ),
         (
             lambda: layers.GRU(3, 5)(torch.zeros(4, 3), torch.zeros(1, 1, 5)),
             ValueError,

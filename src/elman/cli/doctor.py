@@ -5,6 +5,7 @@ import platform
 
 from elman.cli.options import Json
 from elman.cli.terminal import show
+from elman.errors import InputError
 
 FORCES = ("ELMAN_KERNEL", "ELMAN_ISA")
 
@@ -13,18 +14,21 @@ def doctor(*, json: Json = False) -> None:
     """Tell versions, processor, kernels and threads, and what to do where something is slow or amiss."""
     import torch
 
-    from elman.kernels import native_status
+    from elman.kernels import explain, native_status
     from elman.tasks.base import versions
 
-    native = native_status()
+    try:
+        native = native_status()
+        explain("lstm", torch.zeros(1, 1, 1), None, torch.zeros(4, 1), torch.zeros(4, 1))
+    except (ValueError, RuntimeError) as error:  # a variable of FORCES asks for what can't be had
+        raise InputError(str(error)) from error
     facts = {
         **versions(),
         "machine": f"{platform.machine()}, {os.cpu_count()} processors, torch uses {torch.get_num_threads()} threads",
         "kernels": f"native, {native.isa}" if native.built else "reference",
         "instruction sets": ", ".join(native.compiled) or "none compiled",
         "of these it can run": ", ".join(native.supported) or "none",
-        "forced": ", ".join(f"{k}={os.environ[k]}" for k in ("ELMAN_KERNEL", "ELMAN_ISA") if k in os.environ)
-        or "nothing",
+        "forced": ", ".join(f"{k}={os.environ[k]}" for k in FORCES if k in os.environ) or "nothing",
     }
     advice = []
     if not native.built:

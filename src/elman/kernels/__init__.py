@@ -268,6 +268,8 @@ def explain(cell: str, *given: Any, **options: Any) -> str:
         tensors = [t for t in tensors if isinstance(t, Tensor)]
         name, reason = _choose(tensors, partial(_obstacle_of_own, cell=cell, tensors=tensors))
     else:
+        if cell not in arguments.MAKERS:
+            raise ValueError(f"explain: expected a cell of {', '.join([*arguments.MAKERS, *OWN])}; found {cell!r}")
         traced = options.pop("trace", None) is not None
         a = _without_full_lengths(arguments.MAKERS[cell](*given, **options))
         name, reason = _choose(a.numbers, partial(_obstacle, a=a, traced=traced))

@@ -116,6 +116,8 @@ def accelerate(model: nn.Module) -> tuple[nn.Module, Report]:
     >>> restore(model)["encoder"]
     LSTM(3, 4)
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"accelerate: expected a torch.nn.Module, found {model!r}")
     found: dict[int, tuple[nn.Module, list[str]]] = {}
     for path, module in _walk(model):
         if _is_recurrent(module):
@@ -135,6 +137,8 @@ def restore(model: nn.Module) -> nn.Module:
 
     Returns the model, or the original where the model is itself a twin.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"restore: expected a torch.nn.Module, found {model!r}")
     originals = {}
     for _, module in _walk(model):
         if ORIGINAL in module.__dict__ and id(module) not in originals:

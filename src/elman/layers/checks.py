@@ -30,13 +30,22 @@ def check_input(x: Any, input_size: int, batch_first: bool, dtype: torch.dtype, 
         raise ValueError(f"{owner}: expected x as {dtype}, like the weights, found {x.dtype}; use x.to({dtype})")
 
 
-def check_state(given: Sequence[Tensor], letters: str, shapes: Sequence[tuple[int, ...]], owner: str) -> None:
-    """Raises a ValueError unless there is a part for each letter, and of its shape `(L * D, B, size)`."""
+def check_state(
+    given: Sequence[Any], letters: str, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, owner: str
+) -> None:
+    """Raises unless there is a tensor for each letter, of its shape `(L * D, B, size)` and of `dtype`."""
     if len(given) != len(letters):
         many = {1: "one tensor", 2: "the pair"}.get(len(letters), f"{len(letters)} tensors")
         wanted = f"{many} {letters if len(letters) == 1 else '(' + ', '.join(letters) + ')'}"
         raise ValueError(f"{owner}: expected the state as {wanted}, found {len(given)} tensor(s)")
     for letter, shape, part in zip(letters, shapes, given, strict=True):
+        if not isinstance(part, Tensor):
+            raise TypeError(f"{owner}: expected the state's {letter} as a tensor, found {type(part).__name__}")
+        if part.dtype != dtype and not torch.is_autocast_enabled(part.device.type):
+            raise ValueError(
+                f"{owner}: expected the state's {letter} as {dtype}, like the weights, found {part.dtype}; use "
+                f".to({dtype})"
+            )
         if part.shape != shape:
             raise ValueError(
                 f"{owner}: expected the state's {letter} of shape {shape} (layers * directions, "

@@ -78,7 +78,8 @@ class Classic(Recurrent):
         check_probability(weight_dropout, "weight_dropout", name)
         shares = zoneout if isinstance(zoneout, tuple) else (zoneout,) * len(self.letters)
         if len(shares) != len(self.letters):
-            raise ValueError(f"{name}: expected zoneout as one share, its state being h alone, found {zoneout!r}")
+            wanted = "one share, its state being h alone" if self.letters == "h" else "one share, or a pair (h, c)"
+            raise ValueError(f"{name}: expected zoneout as {wanted}, found {zoneout!r}")
         for share in shares:
             check_probability(share, "zoneout", name)
         self.proj_size = proj_size
@@ -262,8 +263,9 @@ class LSTM(Classic):
         forget_bias: float | None = None,
         **options: Unpack[Options],
     ) -> None:
-        if not 0 <= proj_size < hidden_size:
-            raise ValueError(f"LSTM: expected proj_size from 0 to below hidden_size={hidden_size}, found {proj_size}")
+        whole = isinstance(proj_size, int) and isinstance(hidden_size, int)
+        if proj_size != 0 and not (whole and 0 < proj_size < hidden_size):  # sizes alone are checked with the others
+            raise ValueError(f"LSTM: expected proj_size from 0 to below hidden_size={hidden_size}, found {proj_size!r}")
         if forget_bias is not None and not bias:
             raise ValueError(f"LSTM: forget_bias={forget_bias} needs biases, found bias=False")
         self.peephole = peephole

@@ -64,7 +64,7 @@ class Recurrent(nn.Module):
         super().__init__()
         name = type(self).__name__
         for argument, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if not isinstance(size, int) or size < 1:
+            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
                 raise ValueError(f"{name}: expected {argument} as a whole number of at least 1, found {size!r}")
         check_probability(dropout, "dropout", name)
         if dropout > 0 and num_layers == 1:
@@ -162,6 +162,8 @@ class Recurrent(nn.Module):
         name = type(self).__name__
         if self.bidirectional:
             raise ValueError(f"{name}: a bidirectional layer has no step; its backward direction begins at the end")
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}: expected x as a tensor (B, I), or (I) unbatched, found {type(x).__name__}")
         if x.dim() not in (1, 2):
             raise ValueError(f"{name}: expected x of shape (B, I), or (I) unbatched, found {tuple(x.shape)}")
         time = 1 if self.batch_first and x.dim() == 2 else 0
@@ -326,10 +328,10 @@ class Recurrent(nn.Module):
             if not self.learned_state:
                 return None
             return [getattr(self, f"{letter}_0")[:, None].expand(-1, x.shape[1], -1) for letter in self.letters]
-        given = (state,) if isinstance(state, Tensor) else tuple(state)
+        given = tuple(state) if isinstance(state, tuple | list) else (state,)
         batch = (x.shape[1],) if batched else ()
         shapes = [(self.num_layers * self._directions, *batch, size) for size in self.state_sizes]
-        check_state(given, self.letters, shapes, type(self).__name__)
+        check_state(given, self.letters, shapes, self._dtype, type(self).__name__)
         return [part if batched else part.unsqueeze(1) for part in given]
 
     def _as_given(self, parts: list[Tensor]) -> State:
