@@ -62,10 +62,14 @@ def test_law_steps_are_the_sequence(name):
             lambda: layers.LSTMCell(3, 5)(torch.zeros(3), (torch.zeros(5), torch.zeros(4))),
             "c of shape (5,), found (4,)",
         ),
+        (lambda: layers.GRUCell(3, 0), "hidden_size as a whole number of at least 1, found 0"),
+        (lambda: layers.GRUCell(3, 5)([1.0, 2.0, 3.0]), "expected x as a tensor, found list"),
+        (lambda: layers.RNNCell(3, 5)(torch.zeros(2, 3).double()), "x as torch.float32, like the weights"),
+        (lambda: layers.LSTMCell(3, 5)(torch.zeros(2, 3), torch.zeros(2, 5)), "the pair (h, c), found Tensor"),
         (lambda: layers.RNNCell(3, 5, nonlinearity="sine"), "'tanh' or 'relu', found 'sine'"),
     ],
 )
 def test_an_error_says_what_was_expected_and_found(call, message):
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises((ValueError, TypeError)) as caught:
         call()
     assert message in str(caught.value)

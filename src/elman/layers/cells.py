@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from elman import kernels
 
+from .checks import check_sizes
+
 HC = tuple[Tensor, Tensor]
 
 
@@ -27,6 +29,7 @@ class _Cell(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
@@ -53,7 +56,12 @@ class _Cell(nn.Module):
         return x.new_zeros(*x.shape[:-1], self.hidden_size)
 
     def _check(self, x: Tensor, **state: Tensor | None) -> None:
-        name = type(self).__name__
+        name, dtype = type(self).__name__, self.weight_ih.dtype
+        for letter, part in {"x": x, **state}.items():
+            if part is not None and not isinstance(part, Tensor):
+                raise TypeError(f"{name}: expected {letter} as a tensor, found {type(part).__name__}")
+            if part is not None and part.dtype != dtype and not torch.is_autocast_enabled(part.device.type):
+                raise ValueError(f"{name}: expected {letter} as {dtype}, like the weights, found {part.dtype}")
         if x.dim() not in (1, 2) or x.shape[-1] != self.input_size:
             raise ValueError(
                 f"{name}: expected x of shape (B, {self.input_size}) or ({self.input_size},), found {tuple(x.shape)}"
@@ -115,6 +123,8 @@ class LSTMCell(_Cell):
     gates = 4
 
     def forward(self, x: Tensor, state: HC | None = None) -> HC:
+        if state is not None and not (isinstance(state, tuple | list) and len(state) == 2):
+            raise TypeError(f"LSTMCell: expected the state as the pair (h, c), found {type(state).__name__}")
         h, c = (None, None) if state is None else state
         self._check(x, h=h, c=c)
         return kernels.lstm_step(x, state or (self._zeros(x), self._zeros(x)), *self._weights())

@@ -13,6 +13,13 @@ def check_probability(value: Any, argument: str, owner: str) -> None:
         raise ValueError(f"{owner}: expected {argument} as a probability from 0 to 1, found {value!r}")
 
 
+def check_sizes(owner: str, **sizes: Any) -> None:
+    """Raises a ValueError unless each is a whole number of at least 1."""
+    for argument, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ValueError(f"{owner}: expected {argument} as a whole number of at least 1, found {size!r}")
+
+
 def check_input(x: Any, input_size: int, batch_first: bool, dtype: torch.dtype, owner: str) -> None:
     """Raises unless `x` is `(T, B, I)`, with batch_first `(B, T, I)`, or `(T, I)`, of at least one step and `dtype`."""
     layout = "(B, T, I)" if batch_first else "(T, B, I)"

@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from elman import kernels
 
-from .checks import check_input, check_probability, check_state
+from .checks import check_input, check_probability, check_sizes, check_state
 from .padding import Lengths, check_lengths, check_reset, repack, reverse_reset, reverse_time, unpack
 from .restarts import cut
 from .trace import Trace
@@ -63,9 +63,7 @@ class Recurrent(nn.Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        for argument, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name}: expected {argument} as a whole number of at least 1, found {size!r}")
+        check_sizes(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         check_probability(dropout, "dropout", name)
         if dropout > 0 and num_layers == 1:
             warnings.warn(
