@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-QUICK = {"flood_warning.py": ["--epochs", "8"]}
+QUICK = {
+    "adding_problem.py": ["--steps", "20", "--updates", "20"],
+    "copy_task.py": ["--delays", "3", "--updates", "20"],
+    "flood_warning.py": ["--epochs", "8"],
+    "sequential_digits.py": ["--epochs", "1"],
+    "without_a_gradient.py": ["--evaluations", "100"],
+}
 
 
 def test_each_example_has_quick_settings():

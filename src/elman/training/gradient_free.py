@@ -5,9 +5,9 @@ They need many evaluations for each weight, so they are for small networks. The 
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from math import isfinite
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf, isfinite
 from statistics import median
 from typing import Any
 
@@ -22,14 +22,14 @@ from elman.training.interrupt import held_interrupts
 from elman.training.record import Run
 
 LARGEST = 2000  # weights; beyond, a search would not get anywhere in bearable time
-WORST = 1e300  # what a network counts whose value is not finite, so that a search can still compare
+WORST = 1e100  # what counts a value that is not finite, or larger: a search may still compare it, and square it
 SAVED_EVERY = 5.0  # seconds
 
 Objective = Callable[[np.ndarray], float]
 
 
-class _Spent(Exception):
-    """The budget is used up, or the user has asked to stop."""
+class _Over(Exception):
+    """The search ends here: the budget is used up, the user has asked to stop, or the value raised an error."""
 
 
 def search(
@@ -54,11 +54,12 @@ def search(
     budget: how often `value` is called at most.  population: candidates in each generation.
     validate(model): where given, the weights with the lowest of it are kept, out of the best of each generation.
 
-    At the end the model has the best weights found, which are never worse than those that it had at first. All else
-    as in `elman.training.loop.train`: Ctrl-C saves a checkpoint, and `resume` ends with the weights that it would
-    have found. A resumed search is walked through again with the values that it had, which takes no network.
+    At the end the model has the best weights found, which are never worse than those that it had at first, cut to the
+    bound. All else as in `elman.training.loop.train`: Ctrl-C saves a checkpoint, and `resume` ends with the weights
+    that it would have found. A resumed search is walked through again with the values that it had, which takes no
+    network; with a larger budget it goes further.
 
-    Raises InputError for a network of more than 2,000 weights.
+    Raises InputError for a network of no weights or more than 2,000, and for a checkpoint of another search.
 
     >>> net = nn.Linear(2, 1)
     >>> done = search(net, lambda m: (m.weight.abs().sum() - 1).abs(), optimizer="de", budget=200, population=10)
@@ -72,11 +73,13 @@ def search(
             f"the network has {size} weights, and {optimizer!r} searches at most {LARGEST}: it needs many evaluations "
             "for each. Choose fewer units, or an optimizer that follows the gradient (adam, adamw, sgd)"
         )
+    if not size:
+        raise InputError("the network has no weights that may change; set requires_grad of some")
     if optimizer not in SEARCHES:
         raise InputError(f"optimizer={optimizer!r} is not known; without a gradient it is one of {', '.join(SEARCHES)}")
-    if budget < 1 or population < 4 or not bound > 0:
+    if budget < 1 or population < 5 or not 0 < bound < inf:
         raise InputError(
-            f"expected a budget of at least 1, a population of at least 4 and a bound above 0; found {budget}, "
+            f"expected a budget of at least 1, a population of at least 5 and a finite bound above 0; found {budget}, "
             f"{population} and {bound}"
         )
     model.eval()
@@ -86,21 +89,27 @@ def search(
     if run and resume:
         if run.checkpoint_path.exists():
             progress, groups = load_checkpoint(run.checkpoint_path, model, optimum)
-            best, found = groups.get("best", {}), groups["search"]["found"]
-            start, known = groups["search"]["start"], groups["search"]["values"].tolist()
+            if optimizer not in groups:
+                raise InputError(f"{run.checkpoint_path} does not belong to this run: it is not of {optimizer!r}")
+            best, start, known = (
+                groups.get("best", {}),
+                groups[optimizer]["start"],
+                groups[optimizer]["values"].tolist(),
+            )
         run.rewind(progress.step, progress.epoch)
     values: list[float] = []
-    lowest, generation = float("inf"), list[float]()
-    began = saved = time.perf_counter()
+    lowest, generation, errors = inf, list[float](), list[BaseException]()
+    saved = time.perf_counter()
+    began = saved - progress.seconds
 
     def checkpoint() -> None:
         nonlocal saved
         saved = time.perf_counter()
+        progress.step, progress.seconds = len(values), saved - began
         if run:
             run.flush()
-            progress.step = len(values)
-            held = {"start": start, "found": found, "values": torch.tensor(values, dtype=torch.float64)}
-            save_checkpoint(run.checkpoint_path, progress, model, optimum, {"best": best, "search": held})
+            held = {"start": start, "values": torch.tensor(values, dtype=torch.float64)}
+            save_checkpoint(run.checkpoint_path, progress, model, optimum, {"best": best, optimizer: held})
 
     def tell(event: str, **said: Any) -> None:
         if run:
@@ -109,9 +118,16 @@ def search(
             on_event({"event": event, **said})
 
     def objective(weights: np.ndarray) -> float:
+        if len(values) == budget or errors:
+            raise _Over
+        try:
+            return evaluate(weights)
+        except BaseException as error:  # the libraries would turn some into others, and swallow some
+            errors.append(error)
+            raise _Over from None
+
+    def evaluate(weights: np.ndarray) -> float:
         nonlocal lowest, found, generation
-        if len(values) >= budget:
-            raise _Spent
         replayed = len(values) < len(known)
         if replayed:
             number = known[len(values)]
@@ -119,7 +135,7 @@ def search(
             vector_to_parameters(torch.from_numpy(weights).to(start), parameters)
             with torch.no_grad():
                 number = float(value(model))
-            number = number if isfinite(number) else WORST
+            number = min(number, WORST) if isfinite(number) else WORST
         values.append(number)
         if number < lowest:
             lowest, found = number, torch.from_numpy(weights).to(start).clone()
@@ -149,22 +165,21 @@ def search(
         progress.step = len(values)
         tell(
             "epoch", epoch=progress.epoch, step=progress.step, train_loss=lowest, val_loss=val_loss,
-            best=progress.best_epoch == progress.epoch, seconds=progress.seconds + time.perf_counter() - began,
+            best=progress.best_epoch == progress.epoch, seconds=time.perf_counter() - began,
             median=median(generation), worst=max(generation),
         )  # fmt: skip
         progress.epoch += 1
 
-    with held_interrupts() as interrupted, _own_numpy_random(seed):
-        try:
-            objective(start.double().numpy())  # so that the result is never worse than the start
-            while len(values) < budget:  # a search that has converged begins anew with other random numbers
-                SEARCHES[optimizer](objective, found.double().numpy(), bound, budget, population, seed + len(values))
-        except _Spent:
-            pass
+    with held_interrupts() as interrupted, suppress(_Over):
+        objective(start.double().numpy())  # so that the result is never worse than the start
+        while len(values) < budget and not errors:  # one that has converged begins anew with other random numbers
+            origin = found.double().numpy().clip(-bound, bound)  # in single precision a bound of 0.1 is a little more
+            SEARCHES[optimizer](objective, origin, bound, budget, population, seed + len(values))
+    if errors:
+        raise errors[0]
+    checkpoint()  # before the last generation is closed, which is a whole one where a larger budget goes further
     if generation:
         close(generation)
-    progress.step, progress.seconds = len(values), progress.seconds + time.perf_counter() - began
-    checkpoint()
     vector_to_parameters(found, parameters)
     if best:
         model.load_state_dict(best)
@@ -193,7 +208,12 @@ def _evolution(objective: Objective, start: np.ndarray, bound: float, budget: in
 
 def _strategy(objective: Objective, start: np.ndarray, bound: float, budget: int, population: int, seed: int) -> None:
     cma = _library("cma")
-    options = {"bounds": [-bound, bound], "popsize": population, "seed": seed + 1, "verbose": -9, "maxfevals": budget}
+    # Its own random numbers would be numpy's global ones, which belong to others.
+    numbers = np.random.default_rng(seed)
+    options = {
+        "bounds": [-bound, bound], "popsize": population, "maxfevals": budget, "verbose": -9,
+        "seed": np.nan, "randn": lambda *shape: numbers.standard_normal(shape),
+    }  # fmt: skip
     strategy = cma.CMAEvolutionStrategy(start, bound / 5, options)
     while not strategy.stop():
         candidates = strategy.ask()
@@ -241,14 +261,3 @@ def _library(name: str) -> Any:
         return import_module(name)
     except ImportError:
         raise InputError(f"this search needs {name}: pip install 'elman[evolve]'") from None
-
-
-@contextmanager
-def _own_numpy_random(seed: int) -> Iterator[None]:
-    """cma draws from numpy's global random numbers: those of the caller stay as they were."""
-    before = np.random.get_state()
-    np.random.seed(seed)
-    try:
-        yield
-    finally:
-        np.random.set_state(before)
