@@ -102,7 +102,7 @@ def train_and_score(
         if resume and run.model_path.exists() and not (run.path / "scores.json").exists():
             forecaster = forecaster.load(run.model_path)  # it was stopped between training and scoring
         else:
-            with progress(label, forecaster.epochs, quiet=quiet) as hook:
+            with progress(label, forecaster.rounds, quiet=quiet) as hook:
                 forecaster.fit(data, test=test, run=run, resume=resume, force=force, on_event=hook)
     except KeyboardInterrupt:
         if run.checkpoint_path.exists():

@@ -29,7 +29,7 @@ from elman.tasks.settings import ForecastSettings, check_settings
 from elman.training.diagnosis import Finding, diagnose
 from elman.training.diagnostics import Probe
 from elman.training.distributed import World, joined
-from elman.training.gradient_free import SEARCHES, search
+from elman.training.gradient_free import POPULATION, SEARCHES, search
 from elman.training.loop import ALONE, train
 from elman.training.losses import mse, pinball
 from elman.training.optimizers import optimizer
@@ -465,6 +465,11 @@ class Forecaster(ForecastSettings, Estimator):
         else:
             frame = frame.with_columns(pl.col("unique_id").cast(own[roles.series])).rename({"unique_id": roles.series})
         return table.give_back(frame.rename({"ds": roles.time or "ds"}))
+
+    @property
+    def rounds(self) -> int:
+        """How many epochs, or generations of a search, training has at the most."""
+        return -(-self.evaluations // POPULATION) if self.optimizer in SEARCHES else self.epochs
 
     def _learned(self) -> dict[str, Any]:
         return {

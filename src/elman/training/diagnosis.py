@@ -14,6 +14,7 @@ Event = Mapping[str, Any]
 SHORT = 0.5  # of the steps; a gradient that reaches back less far than this has vanished on the way
 GROWS = 1e3  # times that at lag 0 is an explosion
 HUGE = 100.0  # times the median norm of the gradient, for one step
+NEAR = 25  # steps before and after it
 STUCK = 0.9  # of a gate's values, or of the units
 WORSE = 1.2  # times the best validation loss
 RECENT = 5  # steps or epochs
@@ -96,15 +97,17 @@ def exploding(history: History) -> Finding | None:
                 cures, evidence,
             )  # fmt: skip
     norms = [e["grad_norm"] for e in history.steps]
-    usual = median(norms) if norms else 0.0
-    wild = [e for e in history.steps if usual and e["grad_norm"] > HUGE * usual]
+    # Beside those of the steps before and after it: a gradient shrinks as a network learns.
+    usual = [median(norms[max(0, k - NEAR) : k + NEAR + 1]) for k in range(len(norms))]
+    wild = [k for k in range(len(norms)) if norms[k] > HUGE * usual[k] > 0]
     if wild:
-        worst = max(wild, key=lambda e: e["grad_norm"])
+        worst = max(wild, key=lambda k: norms[k] / usual[k])
+        step = history.steps[worst]["step"]
         return Finding(
             "exploding gradient",
-            f"At step {worst['step']} the gradient's norm was {worst['grad_norm']:.3g}; its median is {usual:.3g}, and "
-            f"it was more than {HUGE:g} times that at {len(wild)} of {len(norms)} steps.",
-            cures, {"step": worst["step"], "norm": worst["grad_norm"], "median": usual, "steps": len(wild)},
+            f"At step {step} the gradient's norm was {norms[worst]:.3g}; around it the median is {usual[worst]:.3g}. "
+            f"More than {HUGE:g} times what was usual it was at {len(wild)} of {len(norms)} steps.",
+            cures, {"step": step, "norm": norms[worst], "median": usual[worst], "steps": len(wild)},
         )  # fmt: skip
     if history.errors:
         last = history.errors[-1]
@@ -143,7 +146,12 @@ def vanishing(history: History) -> Finding | None:
 
 
 def saturated(history: History) -> Finding | None:
-    """A gate is at one end for nearly all units and steps, or most units are at an end of their tanh."""
+    """A gate is at one end for nearly all units and steps, or most units are at an end of their tanh.
+
+    In a network that has learnt its task, a gate that is shut but for two steps may be what the task asks for.
+    """
+    if _learnt(history) < LEARNT:
+        return None
     cures = (
         "a smaller learning rate",
         "inputs scaled to a spread of about 1",

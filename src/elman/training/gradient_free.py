@@ -21,6 +21,7 @@ from elman.training.checkpoint import Group, Progress, load_checkpoint, save_che
 from elman.training.interrupt import held_interrupts
 from elman.training.record import Run
 
+POPULATION = 40  # candidates in each generation
 LARGEST = 2000  # weights; beyond, a search would not get anywhere in bearable time
 WORST = 1e100  # what counts a value that is not finite, or larger: a search may still compare it, and square it
 SAVED_EVERY = 5.0  # seconds
@@ -39,7 +40,7 @@ def search(
     optimizer: str,
     budget: int,
     bound: float = 3.0,
-    population: int = 40,
+    population: int = POPULATION,
     seed: int = 0,
     validate: Callable[[nn.Module], float] | None = None,
     run: Run | None = None,
