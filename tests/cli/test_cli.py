@@ -327,12 +327,37 @@ def test_diagnose_says_what_ails_a_run(river_csv, tmp_path, capsys):
     assert found[0]["evidence"]["update"] > 0.2
 
 
+def test_a_search_that_can_not_be_leaves_no_folder_and_one_that_can_is_diagnosed(river_csv, tmp_path, capsys):
+    folder = ["-o", str(tmp_path / "run")]
+    fit = [
+        "fit",
+        "forecast",
+        str(river_csv),
+        "--target",
+        "level",
+        "--window",
+        "20",
+        "--optimizer",
+        "de",
+        *folder,
+        "--quiet",
+    ]
+    assert run([*fit, "--hidden-size", "64"]) == 2
+    assert "Choose fewer units" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert run([*fit, "--hidden-size", "2", "--evaluations", "80"]) == 0
+    capsys.readouterr()
+    assert run(["diagnose", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr()
+    assert "the gradient and the gates are not judged" in said.err
+
+
 def test_diagnose_of_no_run_says_so(tmp_path, capsys):
     assert run(["diagnose", str(tmp_path)]) == 2
     assert "is not a run folder" in capsys.readouterr().err
     (tmp_path / "config.toml").write_text("run_format = 1\n")
     assert run(["diagnose", str(tmp_path)]) == 2
-    assert "no step recorded yet" in capsys.readouterr().err
+    assert "nothing is recorded yet" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -23,8 +23,8 @@ def diagnose(run: Path, /, *, json: Json = False) -> None:
     record = Run(run)
     record.config()  # an InputError where it is no run folder
     events = record.events()
-    if not any(event["event"] in ("step", "error") for event in events):
-        raise InputError(f"{run} has no step recorded yet; there is nothing to diagnose")
+    if not any(event["event"] in ("step", "epoch", "error") for event in events):
+        raise InputError(f"nothing is recorded yet in {run}; there is nothing to diagnose")
     findings = findings_of(events)
     if json:
         import json as js
@@ -33,9 +33,10 @@ def diagnose(run: Path, /, *, json: Json = False) -> None:
         return
     looks = sum(event["event"] == "probe" for event in events)
     if not looks:
-        say("Nothing was recorded of the inside (probe=0): the gradient and the gates are not judged.")
+        say("Nothing was recorded of the inside: the gradient and the gates are not judged.")
     if not findings:
-        print("Nothing found: the loss, the gradient through time, the gates and the units look healthy.")
+        inside = ", the gradient through time, the gates and the units look healthy" if looks else " looks healthy"
+        print(f"Nothing found: the loss{inside}.")
     for finding in findings:
         print(f"{finding.illness.capitalize()}. {finding.sentence}")
         for number, cure in enumerate(finding.cures, 1):

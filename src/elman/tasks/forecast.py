@@ -29,7 +29,7 @@ from elman.tasks.settings import ForecastSettings, check_settings
 from elman.training.diagnosis import Finding, diagnose
 from elman.training.diagnostics import Probe
 from elman.training.distributed import World, joined
-from elman.training.gradient_free import POPULATION, SEARCHES, search
+from elman.training.gradient_free import POPULATION, SEARCHES, check_size, search
 from elman.training.loop import ALONE, train
 from elman.training.losses import mse, pinball
 from elman.training.optimizers import optimizer
@@ -90,6 +90,9 @@ class Forecaster(ForecastSettings, Estimator):
             "last": str(max(s.times[-1] for s in panel.series)),
             "test": None if test is None else str(test),
         }
+        if self.optimizer in SEARCHES:
+            with torch.device("meta"):  # before a run folder is made
+                check_size(self._network(windows.input_size), self.optimizer)
         with joined() as world:
             recording = self._open_run(run, facts, resume=resume, force=force, world=world)
             self._train(windows, train_on, validate_on, recording, resume, on_event, world)

@@ -67,15 +67,8 @@ def search(
     >>> done.step
     200
     """
+    check_size(model, optimizer)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    size = sum(p.numel() for p in parameters)
-    if size > LARGEST:
-        raise InputError(
-            f"the network has {size} weights, and {optimizer!r} searches at most {LARGEST}: it needs many evaluations "
-            "for each. Choose fewer units, or an optimizer that follows the gradient (adam, adamw, sgd)"
-        )
-    if not size:
-        raise InputError("the network has no weights that may change; set requires_grad of some")
     if optimizer not in SEARCHES:
         raise InputError(f"optimizer={optimizer!r} is not known; without a gradient it is one of {', '.join(SEARCHES)}")
     if budget < 1 or population < 5 or not 0 < bound < inf:
@@ -188,6 +181,18 @@ def search(
     if run:
         run.flush()
     return progress
+
+
+def check_size(model: nn.Module, optimizer: str) -> None:
+    """Raises an InputError unless the network has weights, and few enough of them to be searched for."""
+    size = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    if size > LARGEST:
+        raise InputError(
+            f"the network has {size} weights, and {optimizer!r} searches at most {LARGEST}: it needs many evaluations "
+            "for each. Choose fewer units, or an optimizer that follows the gradient (adam, adamw, sgd)"
+        )
+    if not size:
+        raise InputError("the network has no weights that may change; set requires_grad of some")
 
 
 def _annealing(objective: Objective, start: np.ndarray, bound: float, budget: int, population: int, seed: int) -> None:
