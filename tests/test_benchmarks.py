@@ -40,7 +40,7 @@ def results(tmp_path_factory):
 
 
 def test_each_benchmark_has_a_quick_run():
-    assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(ROWS) | PARTS | {"cells"}
+    assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(ROWS) | PARTS | {"cells", "training", "communication"}
 
 
 def test_their_docstrings_are_true():
@@ -67,6 +67,16 @@ def test_the_benchmark_of_the_cells_runs(tmp_path):
     assert {row["cell"] for row in rows} == {"MinGRU", "MinLSTM", "RGLRU", "LRU", "SLSTM", "LSTM"}
     for cell in ("MinGRU nonlinearity=positive", "LSTM layer_norm=True", "LSTM zoneout=0.1", "SLSTM"):
         assert f"| {cell} |" in said
+
+
+def test_the_benchmark_of_the_training_loop_runs():
+    said = run(BENCHMARKS / "training.py", "--turns", "2", "--batches", "4")
+    assert all(f"{name} takes" in said for name in ("clipped", "DataLoader", "train", "probe"))
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_communication_runs_alone():
+    assert "| 64, 60, 12, 64 | 20,488 | 0.08 |" in run(BENCHMARKS / "communication.py")
 
 
 @pytest.mark.skipif(bool(compiled.WHY_NOT), reason="the kernels were not built")
