@@ -51,6 +51,7 @@ class Run:
     path: Path
     label: str
     config: Mapping[str, Any]
+    events: Sequence[Row]
     epochs: Sequence[Row]
     end: Row | None
     scores: Scores | None
@@ -88,6 +89,7 @@ def read_run(path: Path) -> Run:
         path=path,
         label=str(config.get("label") or config.get("settings", {}).get("architecture", "").upper() or path.name),
         config=config,
+        events=events,
         epochs=[e for e in events if e.get("event") == "epoch" and number(e.get("epoch")) is not None],
         end=next((e for e in reversed(events) if e.get("event") == "end"), None),
         scores=scores,
