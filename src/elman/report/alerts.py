@@ -15,7 +15,8 @@ from elman.training.diagnosis import HUGE, KEEPERS, RECENT
 USUAL = 101  # steps whose median norm is held to be usual
 SHORT = 0.1  # of the steps; a memory horizon below it is an alert
 STUCK = 0.95  # of a gate's values at one end
-RISING = 3  # epochs in a row
+RISING = 3  # epochs in a row, by more than NOISE of the loss in all
+NOISE = 0.02
 MOST = 40  # alerts on a page; more would not be read
 
 
@@ -92,12 +93,16 @@ def _complaints(name: str, layer: Row) -> dict[str, str]:
 def _rising(events: Sequence[Row]) -> Iterator[Alert]:
     """A validation loss that rises several epochs in a row, once for each such stretch."""
     epochs = of_kind(events, "epoch", "val_loss")
-    rises = 0
+    rises, low, said = 0, 0.0, False
     for before, now in pairwise(epochs):
-        rises = rises + 1 if now["val_loss"] > before["val_loss"] else 0
-        if rises == RISING:
+        if now["val_loss"] <= before["val_loss"]:
+            rises, said = 0, False
+            continue
+        rises, low = rises + 1, low if rises else before["val_loss"]
+        if rises >= RISING and not said and now["val_loss"] - low > NOISE * abs(low):
+            said = True
             yield Alert(
                 int(now["step"]),
                 "validation",
-                f"The validation loss has risen for {RISING} epochs in a row, to {now['val_loss']:.3g}.",
+                f"The validation loss has risen for {rises} epochs in a row, to {now['val_loss']:.3g}.",
             )
