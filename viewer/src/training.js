@@ -97,10 +97,10 @@ export function trainingCharts(record, view, say) {
     const { at, lags } = seen, column = view.state.pinned == null ? at.length - 1 : nearest(at, view.state.pinned), high = lags.length;
     const values = (name, k) => [...logs(name).subarray(k * high, (k + 1) * high)].map((log) => (Number.isNaN(log) ? null : 10 ** log));
     const series = [{ name: `first, step ${number(at[0])}`, x: lags, y: values(which(), 0), colour: "s6", dash: DASHES[2] }];
-    if (at.length > 1) series.push({ name: `last, step ${number(at.at(-1))}`, x: lags, y: values(which(), at.length - 1), colour: "s3", dash: DASHES[1] });
+    if (column < at.length - 1) series.push({ name: `last, step ${number(at.at(-1))}`, x: lags, y: values(which(), at.length - 1), colour: "s3", dash: DASHES[1] });
     series.push({ name: `h, step ${number(at[column])}`, x: lags, y: values("grad_norm", column), colour: "s2", width: 2.5 });
     if (seen.norms.grad_norm_c) series.push({ name: `c, step ${number(at[column])}`, x: lags, y: values("grad_norm_c", column), colour: "s4", width: 1.75 });
-    return { title: `Profile at step ${number(at[column])}, beside the first and the last look`, yLabel: "norm of the gradient", xLabel: "lag (steps back)", log: true, own: true, series };
+    return { title: `Gradient by lag at step ${number(at[column])}${column < at.length - 1 ? ", beside the first and the last look" : ", the last look, beside the first"}`, yLabel: "norm of the gradient", xLabel: "lag (steps back)", log: true, own: true, series };
   }, { size: "side", height: 300 }));
 
   parts.push(gateGroup(view, layer, charts, say));
