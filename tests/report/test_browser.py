@@ -149,7 +149,7 @@ def test_every_chart_has_the_numbers_of_the_events(runs, visit, label):
             np.testing.assert_allclose(drawn["low"]["y"], [shares[letter][0] for shares in gates], atol=1e-6)
             np.testing.assert_allclose(drawn["high"]["y"], [shares[letter][1] for shares in gates], atol=1e-6)
     if label == "RNN":
-        assert page.locator("#chart-gates .missing").inner_text() == "A RNN has no gates."
+        assert page.locator("#chart-gates .missing").inner_text() == "A simple network (RNN) has no gates."
 
     updates, drawn = (
         {p["step"]: p["updates"] for p in events_of(run, "probe") if "updates" in p},
@@ -234,6 +234,11 @@ def test_the_zoom_is_shared_and_can_be_undone(runs, visit):
         assert scale == [low, high], chart
     left, right = page.evaluate(f"[{low}, {high}].map((step) => window.elman.charts.flow.x(step))")
     assert left == 52 and right > 600  # the range fills the heatmap
+    page.evaluate("window.elman.view.set({range: [10, 50], step: 20, pinned: 20})")
+    page.wait_for_timeout(50)
+    for chart in ("loss", "gates-f"):
+        at = page.evaluate(f"(({{plot}}) => plot.posToVal(plot.cursor.left, 'x'))(window.elman.charts['{chart}'])")
+        assert at == pytest.approx(20, abs=0.01) and state_of(page)["step"] == 20
     page.click("#all")
     assert state_of(page)["range"] is None
     page.focus("#chart-flow .plot")

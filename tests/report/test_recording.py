@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 
 from elman.report.alerts import alerts
 from elman.report.recording import COLUMNS, LOWEST, POINTS, STEPS, embedded, record_of
-from elman.report.runs import read_run
+from elman.report.runs import names_of, read_run
 from elman.report.training import HEALTHY, words_of
+
+
+def record(run):
+    return record_of(run, "a run")
+
+
+def words(run):
+    return words_of(run, "a run")
 
 
 def steps(losses, **more):
@@ -53,17 +61,17 @@ def unpacked(text, lags):
 
 def test_short_lines_are_kept_whole(recorded):
     losses = np.random.default_rng(0).gamma(1.0, 1.0, 300)
-    record = record_of(recorded(steps(losses)))
-    assert record["loss"]["step"] == list(range(1, 301))
-    np.testing.assert_allclose(record["loss"]["value"], losses, rtol=1e-4)  # five digits
-    assert record["loss"]["smooth"] is None and record["steps"] == 300 and record["last"] == 300
+    made = record(recorded(steps(losses)))
+    assert made["loss"]["step"] == list(range(1, 301))
+    np.testing.assert_allclose(made["loss"]["value"], losses, rtol=1e-4)  # five digits
+    assert made["loss"]["smooth"] is None and made["steps"] == 300 and made["last"] == 300
 
 
 def test_long_lines_keep_their_extremes_in_few_points(recorded):
     losses = np.random.default_rng(0).normal(10, 1, 20_000)
     losses[7777], losses[12_345] = 900.0, 0.25
-    record = record_of(recorded(steps(losses)))
-    line = record["loss"]
+    made = record(recorded(steps(losses)))
+    line = made["loss"]
     assert len(line["step"]) == len(line["value"]) <= POINTS
     assert line["value"][line["step"].index(7778)] == 900 and line["value"][line["step"].index(12_346)] == 0.25
     assert np.mean(line["smooth"]["value"]) == pytest.approx(losses.mean(), rel=1e-3)
@@ -71,14 +79,14 @@ def test_long_lines_keep_their_extremes_in_few_points(recorded):
 
 def test_norms_survive_packing_over_all_their_range(recorded):
     norms = [[3.0, 1e-3, 1e-20, 1e-44, 0.0], [7e15, 123.4, 1.0, 5e-7, 2e-9]]
-    record = record_of(recorded([probe(k, row, horizon=k) for k, row in enumerate(norms, 1)]))
-    layer = record["layers"][0]
+    made = record(recorded([probe(k, row, horizon=k) for k, row in enumerate(norms, 1)]))
+    layer = made["layers"][0]
     np.testing.assert_allclose(unpacked(layer["norms"]["grad_norm"], 5), norms, rtol=1.2e-3)
     assert layer["at"] == [1, 2] and layer["horizon"] == [1, 2] and layer["gates"]["i"] == [[0.1, 0.1], [0.2, 0.2]]
 
 
 def test_many_looks_become_at_most_so_many_columns_with_both_ends(recorded):
-    layer = record_of(recorded([probe(k) for k in range(1, 1002)]))["layers"][0]
+    layer = record(recorded([probe(k) for k in range(1, 1002)]))["layers"][0]
     assert len(layer["at"]) == COLUMNS and layer["at"][0] == 1 and layer["at"][-1] == 1001
     assert len(layer["gates"]["f"][1]) == len(layer["rank"]) == COLUMNS
 
@@ -86,21 +94,21 @@ def test_many_looks_become_at_most_so_many_columns_with_both_ends(recorded):
 def test_two_looks_at_one_step_are_one_and_the_later_counts(recorded):
     last = probe(5, [4.0, 2.0])
     del last["updates"]
-    record = record_of(recorded([probe(1), probe(5), last]))
-    assert record["layers"][0]["at"] == [1, 5] and record["updates"]["step"] == [1, 5]
-    np.testing.assert_allclose(unpacked(record["layers"][0]["norms"]["grad_norm"], 2)[1], [4.0, 2.0], rtol=1.2e-3)
+    made = record(recorded([probe(1), probe(5), last]))
+    assert made["layers"][0]["at"] == [1, 5] and made["updates"]["step"] == [1, 5]
+    np.testing.assert_allclose(unpacked(made["layers"][0]["norms"]["grad_norm"], 2)[1], [4.0, 2.0], rtol=1.2e-3)
 
 
 def test_a_layer_that_is_called_twice_is_there_twice(recorded):
     twice = probe(1)
     twice["layers"] *= 2
-    assert [layer["name"] for layer in record_of(recorded([twice]))["layers"]] == ["l0", "l0, call 2"]
+    assert [layer["name"] for layer in record(recorded([twice]))["layers"]] == ["l0", "l0, call 2"]
 
 
 def test_clipped_steps_are_counted_over_all_steps(recorded):
     run = recorded([e | {"grad_norm": 2.0 if e["step"] % 10 == 0 else 0.5} for e in steps(np.ones(9000))])
     run.config["settings"]["clip"] = 1.0
-    assert record_of(run)["clipped"] == 900
+    assert record(run)["clipped"] == 900
 
 
 def test_a_spoiled_record_still_makes_numbers_and_words(recorded):
@@ -110,8 +118,8 @@ def test_a_spoiled_record_still_makes_numbers_and_words(recorded):
         {"event": []},
         *steps([1.0, 0.5]), {"event": "probe", "step": 3, "layers": [{"lags": [0], "grad_norm": [1.0]}]},
     ])  # fmt: skip
-    assert record_of(run)["loss"]["value"] == [1, 0.5]
-    assert "can't be judged" in words_of(run).note
+    assert record(run)["loss"]["value"] == [1, 0.5]
+    assert "can't be judged" in words(run).note
 
 
 @given(st.text())
@@ -140,7 +148,12 @@ def test_alerts_name_the_steps_where_something_began():
     ]  # fmt: skip
 
 
+def test_runs_of_one_label_and_seed_are_told_apart(new_run):
+    runs = [read_run(new_run(name, seed=seed)) for name, seed in (("a", 0), ("b", 0), ("c", 1))]
+    assert names_of(runs) == ["LSTM, seed 0 (a)", "LSTM, seed 0 (b)", "LSTM, seed 1"]
+
+
 def test_words_say_healthy_only_where_something_was_seen(recorded):
-    assert words_of(recorded([*steps([1.0, 0.5]), probe(1), probe(2)])).note == HEALTHY
-    assert "are not judged" in words_of(recorded(steps([1.0, 0.5]))).note
-    assert "nothing to judge" in words_of(recorded([])).note
+    assert words(recorded([*steps([1.0, 0.5]), probe(1), probe(2)])).note == HEALTHY
+    assert "are not judged" in words(recorded(steps([1.0, 0.5]))).note
+    assert "nothing to judge" in words(recorded([])).note

@@ -22,7 +22,7 @@ export class Figure {
     this.pictureButton = element("button", { type: "button", onclick: () => this.savePicture() }, "PNG");
     this.legend = element("ul", { class: "legend" });
     this.label = element("p", { class: "y-label" });
-    this.plot = element("div", { class: "plot", tabindex: "0", role: "img", "aria-labelledby": `title-${id}`, "aria-describedby": `how-${id} keys`, title: keys });
+    this.plot = element("div", { class: "plot", tabindex: "0", role: "img", "aria-labelledby": `title-${id}`, "aria-describedby": `how-${id} keys`, "aria-description": keys });
     this.empty = element("p", { class: "missing", hidden: true });
     this.tableBox = element("div", { class: "scroll", tabindex: "0", hidden: true });
     this.caption = element("figcaption", { class: "how", id: `how-${id}` }, how);
@@ -131,7 +131,8 @@ export class Figure {
       const y = legendTop + 20 * line + 12;
       context.fillStyle = item.colour;
       if (item.kind === "dot") context.fillRect(pad + left + 7, y - 4, 8, 8);
-      else context.fillRect(pad + left, y - (item.kind === "area" ? 5 : 1), 22, item.kind === "area" ? 10 : 2.5);
+      else if (item.kind === "area") context.fillRect(pad + left, y - 5, 22, 10);
+      else for (const [from, wide] of item.dash ? [[0, 6], [8, 6], [16, 6]] : [[0, 22]]) context.fillRect(pad + left + from, y - 1, wide, 2.5);
       context.fillStyle = colour("ink");
       context.fillText(item.name, pad + left + 28, y);
     }

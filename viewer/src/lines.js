@@ -65,10 +65,12 @@ export class Lines {
         },
       ],
       series: [{}, ...shown.map((s) => drawn(s))],
-      hooks: { draw: [(u) => this.overlay(u, rules)], setCursor: [(u) => this.hovered(u)], setSelect: [(u) => this.brushed(u)] },
+      hooks: { draw: [(u) => this.overlay(u, rules)], setSelect: [(u) => this.brushed(u)] },
     };
     figure.plot.replaceChildren();
     this.plot = new uPlot(options, data, figure.plot);
+    this.plot.over.addEventListener("mousemove", (event) => this.hovered(this.plot, event.offsetX));
+    this.plot.over.addEventListener("mouseleave", () => requestAnimationFrame(() => this.follow()));
   }
 
   yRange(rules, low, high) {
@@ -105,10 +107,7 @@ export class Lines {
     ctx.restore();
   }
 
-  hovered(u) {
-    if (this.quiet) return;
-    const { left, idx } = u.cursor;
-    if (left < 0 || idx == null) return void requestAnimationFrame(() => this.follow());
+  hovered(u, left) {
     const x = u.data[0][nearest(u.data[0], u.posToVal(left, "x"))];
     if (this.spec.own) this.showValues((this.ownX = x));
     else this.view.set({ step: x });
@@ -135,11 +134,9 @@ export class Lines {
     if (!this.spec || this.spec.empty) return;
     const x = this.spec.own ? this.ownX : this.view.state.step;
     if (this.plot) {
-      this.quiet = true;
       const left = x == null ? -10 : this.plot.valToPos(x, "x");
       const inside = left >= 0 && left <= this.plot.over.clientWidth;
-      this.plot.setCursor({ left: inside ? left : -10, top: inside ? 1 : -10 }, true);
-      this.quiet = false;
+      this.plot.setCursor({ left: inside ? left : -10, top: inside ? 1 : -10 });
     }
     this.showValues(x);
   }
@@ -161,7 +158,7 @@ export class Lines {
   zoomed() {
     if (!this.plot || this.spec.own) return;
     const [min, max] = this.view.state.range ?? this.view.state.whole;
-    this.plot.setScale("x", { min, max });
+    this.plot.batch(() => this.plot.setScale("x", { min, max })); // at once, so that the cursor finds its new place
     this.follow();
   }
 

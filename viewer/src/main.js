@@ -28,14 +28,15 @@ function start() {
   view.listen((changed) => {
     if (changed.has("run")) {
       const run = record.runs[view.state.run];
-      Object.assign(view.state, { layer: firstLayer(run), whole: whole(run), range: null, step: null, pinned: null });
+      const fresh = { layer: firstLayer(run), whole: whole(run), range: null, step: null, pinned: null };
+      for (const [key, value] of Object.entries(fresh)) if (!changed.has(key)) view.state[key] = value; // what was set with the run stays
     }
     const anew = ANEW.some((key) => changed.has(key));
     for (const [id, chart] of Object.entries(charts)) {
       if (id.startsWith("gates-")) continue; // drawn by their group
       if (anew && !(only(changed, "smooth", "logLoss") && id !== "loss")) chart.redraw();
-      else if (changed.has("range")) chart.zoomed();
       else if (changed.has("pinned") && id === "profile") chart.redraw();
+      else if (changed.has("range")) chart.zoomed();
       else if (changed.has("step") || changed.has("pinned")) chart.follow();
     }
     bar.redraw();

@@ -161,7 +161,7 @@ function gateGroup(view, layer, charts, say) {
     },
     redraw() {
       const seen = layer(), letters = Object.keys(seen?.gates ?? {});
-      why.textContent = !seen ? UNSEEN : letters.length ? "" : `A ${seen.cell} has no gates.`;
+      why.textContent = !seen ? UNSEEN : letters.length ? "" : seen.cell === "RNN" ? "A simple network (RNN) has no gates." : `No gate was recorded of this layer (${seen.cell}).`;
       why.hidden = Boolean(letters.length);
       how.hidden = !letters.length;
       if (letters.join() !== drawn) {

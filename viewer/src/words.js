@@ -26,7 +26,7 @@ export function inSteps(value, step) {
 
 export const power = (exponent) => `10${exponent < 0 ? "⁻" : ""}${[...String(Math.abs(exponent))].map((d) => HIGH[d]).join("")}`;
 
-export const percent = (share) => (share == null ? "–" : `${number(100 * share)} %`);
+export const percent = (share) => (share == null ? "–" : `${number(100 * share)}\u00a0%`);
 
 // Round places on an axis of log10: powers of ten, or where there are too few of them 1, 2 and 5 times these.
 export function logPlaces(low, high, most = 6) {

@@ -17,7 +17,7 @@ from elman.report.event_warnings import event_warnings
 from elman.report.forecasts import forecasts
 from elman.report.panels import Panel
 from elman.report.recording import embedded, record_of
-from elman.report.runs import Run, Scores, read_run
+from elman.report.runs import Run, Scores, names_of, read_run
 from elman.report.scores import Group, groups_of, headline, score_table, verdict
 from elman.report.training import words_of
 
@@ -34,7 +34,7 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
     if not runs:
         raise InputError("expected at least one run folder, found none: name the folder that `elman fit ... -o` made")
     read = [read_run(Path(run)) for run in runs]
-    groups = groups_of(read)
+    groups, names = groups_of(read), names_of(read)
     environment = Environment(
         loader=PackageLoader("elman.report", ""),
         autoescape=True,
@@ -50,13 +50,15 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
         notes=_notes(read, groups),
         about=_about(groups[0].first) if groups else "",
         training=panels.training(read),
-        words=[words_of(run) for run in read],
+        words=[words_of(run, name) for run, name in zip(read, names, strict=True)],
         scores=score_table(groups) if groups else None,
         panels=_panels(read, groups),
         light={role: colours[0] for role, colours in PALETTE.items()},
         dark={role: colours[1] for role, colours in PALETTE.items()},
         css=Markup(_shipped("page.css") + _shipped("viewer.css")),
-        record=Markup(embedded({"format": FORMAT, "runs": [record_of(run) for run in read]})),
+        record=Markup(
+            embedded({"format": FORMAT, "runs": [record_of(run, name) for run, name in zip(read, names, strict=True)]})
+        ),
         viewer=Markup(_shipped("viewer.js")),
     )
     write_text(path, html)

@@ -23,7 +23,7 @@ COLUMNS = 400
 LOWEST, STEPS, GONE = -46, 1000, 65535
 
 
-def record_of(run: Run) -> dict[str, Any]:
+def record_of(run: Run, name: str) -> dict[str, Any]:
     """The numbers behind the page's training section, as JSON takes them."""
     steps = of_kind(run.events, "step", "loss")
     epochs = of_kind(run.events, "epoch", "train_loss")
@@ -33,8 +33,8 @@ def record_of(run: Run) -> dict[str, Any]:
     losses, norms = _column(steps, "loss"), _column(steps, "grad_norm")
     clip = number(settings.get("clip"))
     return {
-        "name": f"{run.label}, seed {run.seed}",
-        "last": max([0, *(int(e["step"]) for e in (*steps, *epochs, *probes))]),
+        "name": name,
+        "last": max([0, *(int(e["step"]) for e in (*steps, *epochs, *probes, *of_kind(run.events, "error")))]),
         "loss": _line(steps, losses) | {"smooth": _means(steps, losses)},
         "grad_norm": _line(steps, norms),
         "lr": _line(steps, _column(steps, "lr")),

@@ -64,6 +64,14 @@ class Run:
         return str(self.config.get("settings", {}).get("seed", "not recorded"))
 
 
+def names_of(runs: Sequence[Run]) -> list[str]:
+    """Label and seed of each run, and its folder where that does not tell them apart."""
+    names = [f"{run.label}, seed {run.seed}" for run in runs]
+    return [
+        f"{name} ({run.path.name})" if names.count(name) > 1 else name for run, name in zip(runs, names, strict=True)
+    ]
+
+
 def number(value: object) -> float | None:
     """`value` as a finite float, or None."""
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):

@@ -30,9 +30,9 @@ class RunWords:
     alerts: Sequence[Alert]
 
 
-def words_of(run: Run) -> RunWords:
+def words_of(run: Run, name: str) -> RunWords:
     """What the record of one run amounts to, as far as the record is whole."""
-    name, whole = f"{run.label}, seed {run.seed}", whole_events(run.events)
+    whole = whole_events(run.events)
     kinds = {event["event"] for event in whole}
     if not kinds & {"step", "epoch", "error"}:
         return RunWords(name, "No step of the training is recorded yet: there is nothing to judge.", [], [])
