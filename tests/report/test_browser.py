@@ -164,7 +164,8 @@ def test_every_chart_has_the_numbers_of_the_events(runs, visit, label):
 def test_the_diagnosis_stands_on_top_with_its_cures(runs, visit):
     page = visit(runs["RNN"])
     said = page.locator("#training .diagnosis").inner_text()
-    assert "Vanishing gradient" in said and "an LSTM or GRU in place of the simple cell" in said
+    assert "Vanishing gradient" in said and "of 100 steps back" in said
+    assert "an LSTM or GRU in place of the simple cell" in said
     assert not page.locator(".still").is_visible()
 
 
@@ -268,7 +269,8 @@ def test_every_chart_has_a_table_a_picture_and_a_caption(runs, visit):
         figure = page.locator(f"#{name}")
         assert figure.locator("h3").inner_text() and figure.locator("figcaption").inner_text()
         figure.get_by_role("button", name="Table").click()
-        assert figure.locator("tbody tr").count() >= 2 and not figure.locator(".plot").is_visible()
+        assert figure.locator("tbody tr").count() >= 2 and figure.locator("table").is_visible()
+        assert not figure.locator(".plot").is_visible()
         figure.get_by_role("button", name="Table").click()
         with page.expect_download() as download:
             figure.get_by_role("button", name="PNG").click()

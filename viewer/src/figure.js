@@ -56,7 +56,7 @@ export class Figure {
     this.values = items.map(() => element("output", {}, ""));
     this.legend.replaceChildren(
       ...items.map((item, index) => {
-        const key = element("i", { class: `key ${item.kind ?? "line"}${item.dash ? " dash" : ""}`, style: `--key:${item.colour}` });
+        const key = element("i", { class: `key ${item.kind ?? "line"}${item.dash ? " dash" : ""}`, style: `--key:${item.colour};opacity:${item.alpha ?? 1}` });
         const name = element("span", { class: "name" }, item.name);
         const parts = [key, name, this.values[index]];
         if (!onToggle) return element("li", {}, ...parts);
