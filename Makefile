@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c c
 
 SITE = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
-.PHONY: demo test test-all check sanitize cross wheel-test clean
+.PHONY: demo test test-all check sanitize cross wheel-test viewer clean
 
 demo: .venv/.installed
 	$(BIN)/elman demo
@@ -60,6 +60,14 @@ wheel-test: .venv/.installed
 	$(BIN)/python -m venv $(WHEEL)/venv
 	$(BARE) python -m pip install --disable-pip-version-check --quiet --only-binary :all: -c constraints.txt $(WHEEL)/*.whl
 	cd $(WHEEL) && env -i HOME="$$HOME" $(BARE) python $(CURDIR)/tests/installed.py && env -i HOME="$$HOME" $(BARE) elman doctor
+
+# The page's JavaScript and CSS, from viewer/src into the package. Only who changes these sources needs node.
+viewer: viewer/node_modules/.installed
+	node viewer/build.mjs
+
+viewer/node_modules/.installed: viewer/package.json viewer/package-lock.json
+	npm --prefix viewer ci --no-audit --no-fund
+	@touch $@
 
 clean:
 	rm -rf .venv build

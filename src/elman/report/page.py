@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,8 +16,12 @@ from elman.report.charts import PALETTE
 from elman.report.event_warnings import event_warnings
 from elman.report.forecasts import forecasts
 from elman.report.panels import Panel
-from elman.report.runs import Run, Scores, read_run
+from elman.report.recording import embedded, record_of
+from elman.report.runs import Run, Scores, names_of, read_run
 from elman.report.scores import Group, groups_of, headline, score_table, verdict
+from elman.report.training import words_of
+
+FORMAT = 1  # of the numbers in the page, which viewer/src/record.js reads
 
 
 def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) -> Path:
@@ -29,7 +34,7 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
     if not runs:
         raise InputError("expected at least one run folder, found none: name the folder that `elman fit ... -o` made")
     read = [read_run(Path(run)) for run in runs]
-    groups = groups_of(read)
+    groups, names = groups_of(read), names_of(read)
     environment = Environment(
         loader=PackageLoader("elman.report", ""),
         autoescape=True,
@@ -44,23 +49,33 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
         numbers=headline(groups[0]) if groups else [],
         notes=_notes(read, groups),
         about=_about(groups[0].first) if groups else "",
+        training=panels.training(read),
+        words=[words_of(run, name) for run, name in zip(read, names, strict=True)],
         scores=score_table(groups) if groups else None,
         panels=_panels(read, groups),
         light={role: colours[0] for role, colours in PALETTE.items()},
         dark={role: colours[1] for role, colours in PALETTE.items()},
-        css=Markup(environment.get_template("page.css").render()),
+        css=Markup(_shipped("page.css") + _shipped("viewer.css")),
+        record=Markup(
+            embedded({"format": FORMAT, "runs": [record_of(run, name) for run, name in zip(read, names, strict=True)]})
+        ),
+        viewer=Markup(_shipped("viewer.js")),
     )
     write_text(path, html)
     return path
 
 
+def _shipped(name: str) -> str:
+    return files("elman.report").joinpath(name).read_text(encoding="utf-8")
+
+
 def _panels(runs: Sequence[Run], groups: Sequence[Group]) -> list[Panel]:
     if not groups:
         missing = Panel("scores", "Scores", missing=runs[0].no_scores)
-        return [missing, forecasts(runs[0]), panels.training(runs), panels.settings(runs)]
+        return [missing, forecasts(runs[0]), panels.settings(runs)]
     shown = next(run for run in groups[0].runs if run.scores)
     sections = [panels.skill(groups), forecasts(shown), panels.coverage(groups), event_warnings(shown)]
-    return [*(s for s in sections if s), panels.training(runs), panels.settings(runs)]
+    return [*(s for s in sections if s), panels.settings(runs)]
 
 
 def _title(groups: Sequence[Group], runs: Sequence[Run]) -> str:

@@ -51,6 +51,7 @@ class Run:
     path: Path
     label: str
     config: Mapping[str, Any]
+    events: Sequence[Row]
     epochs: Sequence[Row]
     end: Row | None
     scores: Scores | None
@@ -61,6 +62,14 @@ class Run:
     @property
     def seed(self) -> str:
         return str(self.config.get("settings", {}).get("seed", "not recorded"))
+
+
+def names_of(runs: Sequence[Run]) -> list[str]:
+    """Label and seed of each run, and its folder where that does not tell them apart."""
+    names = [f"{run.label}, seed {run.seed}" for run in runs]
+    return [
+        f"{name} ({run.path.name})" if names.count(name) > 1 else name for run, name in zip(runs, names, strict=True)
+    ]
 
 
 def number(value: object) -> float | None:
@@ -88,6 +97,7 @@ def read_run(path: Path) -> Run:
         path=path,
         label=str(config.get("label") or config.get("settings", {}).get("architecture", "").upper() or path.name),
         config=config,
+        events=events,
         epochs=[e for e in events if e.get("event") == "epoch" and number(e.get("epoch")) is not None],
         end=next((e for e in reversed(events) if e.get("event") == "end"), None),
         scores=scores,

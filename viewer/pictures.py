@@ -1,0 +1,101 @@
+"""Draw the pictures of docs/reading-the-page.md from real runs: `.venv/bin/python viewer/pictures.py` (needs chromium).
+
+Three networks learn to recall the first number of a sequence at its end, which takes a gradient that reaches back all
+the way: a simple network whose gradient vanishes, one whose gradient explodes, and an LSTM that remembers.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from playwright.sync_api import sync_playwright
+from torch import nn
+
+import elman
+from elman.report import write_report
+from elman.training.diagnostics import Probe
+from elman.training.loop import train
+from elman.training.record import Run
+
+PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+STEPS, UNITS, EPOCHS = 60, 32, 30
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+
+
+class Recall(nn.Module):
+    """A recurrent layer, and what its last state says."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer, self.head = layer, nn.Linear(UNITS, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.layer(x)[0][:, -1])
+
+
+def vanishing() -> Recall:
+    return Recall(elman.RNN(1, UNITS, batch_first=True))
+
+
+def exploding() -> Recall:
+    net = Recall(elman.RNN(1, UNITS, batch_first=True, nonlinearity="relu"))
+    with torch.no_grad():
+        weight = net.layer.weight_hh_l0
+        weight.mul_(1.8 / torch.linalg.eigvals(weight).abs().max())  # each step back, the gradient grows by that
+    return net
+
+
+def healthy() -> Recall:
+    net = Recall(elman.LSTM(1, UNITS, batch_first=True))
+    with torch.no_grad():
+        net.layer.bias_ih_l0[UNITS : 2 * UNITS] = 3.0  # the forget gate begins open
+    return net
+
+
+def run_of(name: str, make: object, folder: Path, rate: float) -> Path:
+    torch.manual_seed(0)
+    x = torch.randn(512, STEPS, 1)
+    y = x[:, 0]
+    net, run = make(), Run(folder / name, label=name)  # type: ignore[operator]
+    run.start({"settings": {"clip": 1.0, "learning_rate": rate, "seed": 0}})
+    run.record("fact", constant=y.var().item())
+    probe = Probe(lambda net: net(x[:16]).sum(), every=4, share=1.0)
+    train(
+        net, lambda epoch: list(zip(x.split(32), y.split(32), strict=True)),
+        lambda net, batch: (net(batch[0]) - batch[1]).square().mean(),
+        optimizer=torch.optim.Adam(net.parameters(), rate), epochs=EPOCHS, clip=1.0, probe=probe, run=run,
+    )  # fmt: skip
+    return run.path
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        for name, make, rate in (
+            ("vanishing", vanishing, 1e-4),
+            ("exploding", exploding, 2e-5),
+            ("healthy", healthy, 3e-3),
+        ):
+            path = write_report([run_of(name, make, Path(folder), rate)], Path(folder) / f"{name}.html")
+            page = browser.new_page(viewport={"width": 1180, "height": 900}, color_scheme="light")
+            page.goto(path.as_uri())
+            page.wait_for_function("window.elman !== undefined")
+            print(name, page.locator(".diagnosis").inner_text(), page.locator(".alerts").inner_text(), sep="\n")
+            # The heatmap and, beside it, the profile.
+            boxes = [page.locator(f"#chart-{chart}").bounding_box() for chart in ("flow", "profile")]
+            top = min(box["y"] for box in boxes)
+            clip = {
+                "x": boxes[0]["x"] - 12, "y": top - 12,
+                "width": boxes[1]["x"] + boxes[1]["width"] - boxes[0]["x"] + 24,
+                "height": max(box["y"] + box["height"] for box in boxes) - top + 24,
+            }  # fmt: skip
+            picture = PICTURES / f"gradient-{name}.png"
+            page.screenshot(full_page=True, clip=clip, path=picture)
+            print(picture.name, f"{picture.stat().st_size / 1000:.0f} kB", "\n")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
