@@ -13,7 +13,7 @@ const ANEW = ["run", "layer", "which", "logLoss", "smooth", "dark"];
 
 function start() {
   const record = readRecord();
-  const view = createView({ run: 0, layer: firstLayer(record.runs[0]), which: "grad_norm", logLoss: spreads(record.runs[0]), smooth: 40, step: null, pinned: null, range: null, whole: whole(record.runs[0]) });
+  const view = createView({ run: 0, layer: firstLayer(record.runs[0]), which: "grad_norm", logLoss: spreads(record.runs[0]), smooth: 25, step: null, pinned: null, range: null, whole: whole(record.runs[0]) });
   const live = element("p", { class: "unseen", "aria-live": "polite" });
   const { charts, parts } = trainingCharts(record, view, (text) => (live.textContent = text));
   const bar = toolbar(record, view);

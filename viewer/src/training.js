@@ -56,7 +56,7 @@ export function trainingCharts(record, view, say) {
     return { title, yLabel: "loss", log: positive && view.state.logLoss, series, rules: constant == null ? [] : [{ y: constant, name: "best constant answer", colour: "s6" }] };
   }, { size: "whole", height: 280, controls: [element("label", { for: "loss-smooth" }, "smoothing ", smoothing), element("label", { for: "loss-log" }, logBox, " log")] }));
 
-  parts.push(lines("norm", "Gradient norm", "How steep the loss is for all weights together, before clipping. Red ticks: steps that were clipped. Spikes are steps that could have thrown the network off.", () => {
+  parts.push(lines("norm", "Gradient norm", "How steep the loss is for all weights together, before clipping. Ticks at the bottom: steps that were clipped. Spikes are steps that could have thrown the network off.", () => {
     const { grad_norm: norm, clip, clipped, steps } = run();
     if (!norm.value.some((v) => v != null)) return { empty: "No norm of a gradient is recorded: the weights were searched for without one, or no step is done yet." };
     const over = norm.step.filter((_, k) => clip != null && norm.value[k] > clip);
