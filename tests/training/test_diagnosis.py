@@ -86,6 +86,16 @@ def test_a_gate_that_keeps_the_state_may_be_open(cls):
     assert "saturated gate" not in names(run(model, x, y, clip=1.0))
 
 
+def test_a_minimal_gru_keeps_its_state_by_a_gate_that_is_shut():
+    model = net(layers.MinGRU)
+    with torch.no_grad():
+        model.layer.bias_ih_l0[:16] = -6
+    assert "saturated gate" not in names(run(model, *hard()))
+    with torch.no_grad():
+        model.layer.bias_ih_l0[:16] = 6  # it takes every candidate
+    assert "saturated gate" in names(run(model, *hard()))
+
+
 def test_vanishing():
     model = net(layers.RNN)
     with torch.no_grad():

@@ -130,6 +130,7 @@ def test_saturated_dead_and_stuck_are_counted():
         rnn.layer.bias_ih_l0[:2] = 9
     (layer,) = look(rnn)[0]["layers"]
     assert layer["stuck"] == 0.4
+    assert layer["gates"] == {}  # what a simple network squashes is its state
 
 
 def test_radius_and_jacobian():

@@ -10,7 +10,7 @@ from statistics import median
 
 from elman.report.recording import gates_of, layers_of, of_kind
 from elman.report.runs import Row, number
-from elman.training.diagnosis import HUGE, KEEPERS, RECENT
+from elman.training.diagnosis import HUGE, KEEPING, RECENT
 
 USUAL = 101  # steps whose median norm is held to be usual
 SHORT = 0.1  # of the steps; a memory horizon below it is an alert
@@ -82,8 +82,11 @@ def _complaints(name: str, layer: Row) -> dict[str, str]:
     if horizon is not None and steps and horizon < SHORT * steps:
         said["horizon"] = f"The gradient of {name} reaches {horizon:.0f} of {steps:.0f} steps back: less than a tenth."
     for letter, shares in gates_of(layer).items():
-        # A gate that keeps the state is wide open wherever a network remembers for long.
-        low, high = number(shares[0]) or 0.0, 0.0 if letter in KEEPERS else number(shares[1]) or 0.0
+        # Where a network remembers for long, the gate that keeps its state does so nearly always.
+        keeping = KEEPING.get((str(layer.get("cell")), letter))
+        low, high = (
+            0.0 if end == keeping else number(s) or 0.0 for end, s in zip(("shut", "open"), shares, strict=True)
+        )
         share, end = max((low, "low"), (high, "high"))
         at_end = f"Gate {letter} of {name} is at its {end} end in {share:.0%} of units and steps."
         said[f"gate {letter}"] = at_end if share > STUCK else ""

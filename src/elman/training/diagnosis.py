@@ -18,7 +18,10 @@ NEAR = 25  # steps before and after it
 STUCK = 0.9  # of a gate's values, or of the units
 WORSE = 1.2  # times the best validation loss
 RECENT = 5  # steps or epochs
-KEEPERS = ("f", "z")
+KEEPING = {  # a gate by the end at which its cell keeps the state
+    ("LSTM", "f"): "open", ("SLSTM", "f"): "open", ("MinLSTM", "f"): "open", ("GRU", "z"): "open",
+    ("MinGRU", "z"): "shut", ("RGLRU", "r"): "shut",
+}  # fmt: skip
 LEARNT = 0.5  # of the loss of the best constant answer; a network that is below has learnt a good part
 UNLEARNT = 0.9  # of it, or of the first loss; one that stays above has learnt next to nothing
 SMALL_UPDATE, LARGE_UPDATE = 1e-5, 0.2  # of a weight's size in one step; about 1e-3 is usual
@@ -160,8 +163,10 @@ def saturated(history: History) -> Finding | None:
     )
     for layer in history.layers:
         for letter, (low, high) in layer["gates"].items():
-            # A gate that keeps the state is wide open wherever a network remembers for long.
-            share, end = max((low, "shut"), (high, "open") if letter not in KEEPERS else (0.0, ""))
+            # Where a network remembers for long, the gate that keeps its state does so nearly always.
+            ends = {"shut": low, "open": high}
+            ends.pop(KEEPING.get((layer["cell"], letter), ""), None)
+            share, end = max((share, end) for end, share in ends.items())
             if low + high > STUCK and letter in ("g", "n"):
                 share, end = low + high, "at the ends of its tanh"
             if share > STUCK:

@@ -130,7 +130,8 @@ class Call:
                 "horizon": horizon(by_lag),
                 "lags": (lags := kept_lags(len(by_lag))),
                 "grad_norm": [_short(v) for v in by_lag[lags]],
-                "gates": {letter: saturation(gate, letter) for letter, gate in trace.gates.items()},
+                # A simple network's h is among them, and is no gate.
+                "gates": {k: saturation(gate, k) for k, gate in trace.gates.items() if k != "h"},
                 **units(trace),
             }
             if trace.c is not None:
