@@ -204,8 +204,11 @@ def test_a_leak_in_the_split():
 def test_a_run_that_broke_off_says_why():
     x, y = data()
     findings = run(net(layers.RNN), x, y * float("inf"))
-    assert findings[0].illness == "exploding gradient"
+    assert findings[0].illness == "values that are not finite"
     assert "broke off at step 0" in findings[0].sentence
+    later = [{"event": "step", "step": k, "loss": 1.0, "grad_norm": 1.0} for k in range(30)]
+    (finding,) = diagnose([*later, {"event": "error", "step": 30, "message": "the loss is nan"}])
+    assert finding.illness == "exploding gradient"
 
 
 def test_of_no_events_nothing_is_said():

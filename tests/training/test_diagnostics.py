@@ -1,6 +1,8 @@
 """What a probe sees, against the same worked out by torch alone; and that it leaves everything as it was."""
 
+import json
 import math
+import os
 
 import pytest
 import torch
@@ -8,6 +10,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from elman import layers
+from elman.files import finite
+from elman.training.diagnosis import diagnose
 from elman.training.diagnostics import LAGS, Probe, horizon, kept_lags, radius, saturation, traced
 
 T, B = 30, 4
@@ -78,6 +82,29 @@ def test_it_leaves_the_model_its_gradients_and_all_random_numbers_as_they_were()
     assert all(torch.equal(a, p.grad) for a, p in zip(gradients, model.parameters(), strict=True))
     assert model.training
     assert len(model.layer(torch.randn(T, B, 3))) == 2  # no longer traced
+
+
+def test_it_looks_where_torchs_layers_are_forced_upon_the_training(monkeypatch):
+    monkeypatch.setenv("ELMAN_KERNEL", "torch")
+    assert len(look(reader(layers.LSTM))[0]["layers"]) == 1
+    assert os.environ["ELMAN_KERNEL"] == "torch"
+
+
+def test_numbers_that_are_not_finite_do_not_end_a_look():
+    model = reader(layers.RNN)
+    with torch.no_grad():
+        model.layer.weight_hh_l0.fill_(math.nan)
+    (layer,) = look(model)[0]["layers"]
+    assert layer["radius"] == math.inf
+    assert diagnose([{"event": "probe", **json.loads(json.dumps(finite({"layers": [layer]})))}]) is not None
+
+
+def test_frozen_modules_stay_as_they_were():
+    model = reader(layers.RNN)
+    model.add_module("norm", nn.BatchNorm1d(3).eval())
+    look(model)
+    assert not model.norm.training
+    assert model.head.training
 
 
 def test_a_failing_loss_leaves_no_hooks_behind():

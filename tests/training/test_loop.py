@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from elman.data.batching import streams
-from elman.errors import TrainingError
+from elman.errors import InputError, TrainingError
 from elman.training.checkpoint import load_checkpoint
 from elman.training.loop import train
 from elman.training.record import Run
@@ -223,6 +223,37 @@ def test_clip_value_bounds_each_number_of_the_gradient():
     fit(net, batches=[(X, 100 * X)], epochs=1, clip_value=0.5, optimizer=torch.optim.SGD(net.parameters(), lr=0.1))
     after = torch.cat([p.detach().flatten() for p in net.parameters()])
     assert (after - before).tolist() == pytest.approx([0.05, 0.05], rel=1e-5)
+
+
+def test_an_epoch_without_a_batch_is_refused():
+    once = iter(LINE)
+    with pytest.raises(InputError, match="epoch 1 has no batch"):
+        train(line(), lambda epoch: once, mse, optimizer=torch.optim.SGD(line().parameters(), lr=0.1), epochs=2)
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_law_batches_that_draw_random_numbers_of_their_own_go_on_as_they_were(tmp_path, step):
+    """As torch's DataLoader does whenever it is begun."""
+    from torch.utils.data import DataLoader, TensorDataset
+
+    loader = DataLoader(TensorDataset(X, 2 * X), batch_size=2)
+
+    def run(folder, *, resume=False, press=lambda event: None):
+        torch.manual_seed(3)
+        net, record = nn.Sequential(nn.Linear(1, 4), nn.Dropout(0.5), nn.Linear(4, 1)), Run(folder)
+        if not resume:
+            record.start({})
+        optimizer = torch.optim.Adam(net.parameters(), 0.01)
+        train(net, lambda _: loader, mse, optimizer=optimizer, epochs=3, run=record, resume=resume, on_event=press)
+        return [p.tolist() for p in net.parameters()]
+
+    def press(event):
+        if event["event"] == "step" and event["step"] == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "a", press=press)
+    assert run(tmp_path / "a", resume=True) == run(tmp_path / "b")
 
 
 class Counter(nn.Module):

@@ -55,6 +55,8 @@ def streams(series: Tensor, batch_size: int, steps: int) -> Iterator[tuple[Tenso
     [[0, 1, 2], [4, 5, 6]] [[1, 2, 3], [5, 6, 7]]
     [[3], [7]] [[4], [8]]
     """
+    if steps < 1:
+        raise InputError(f"expected stretches of at least one step, found {steps}")
     length = (len(series) - 1) // batch_size if batch_size > 0 else 0
     if length < 1:
         raise InputError(

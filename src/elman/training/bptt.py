@@ -45,6 +45,6 @@ def state_of(tensors: dict[str, Tensor], name: str = "state") -> State:
     """
     if not tensors or name in tensors:
         return tensors.get(name)
-    count = len({k[len(name) + 1 :].split(".")[0] for k in tensors if k.startswith(f"{name}.")})
+    count = 1 + max(int(k[len(name) + 1 :].split(".")[0]) for k in tensors)
     own = [{k: v for k, v in tensors.items() if f"{k}.".startswith(f"{name}.{i}.")} for i in range(count)]
     return tuple(state_of(part, f"{name}.{i}") for i, part in enumerate(own))

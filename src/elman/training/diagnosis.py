@@ -6,7 +6,8 @@ found, the numbers that show it, and cures, the likeliest first.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from math import inf, isfinite
+from statistics import mean, median
 from typing import Any
 
 Event = Mapping[str, Any]
@@ -51,7 +52,7 @@ class History:
     def of(cls, events: Iterable[Event]) -> "History":
         kinds: dict[str, list[Event]] = {k: [] for k in ("step", "epoch", "probe", "fact", "error")}
         for event in events:
-            kinds.get(event["event"], []).append(event)
+            kinds.get(event["event"], []).append(_finite(event) if event["event"] == "probe" else event)
         return cls(*kinds.values())
 
     @property
@@ -62,6 +63,16 @@ class History:
     @property
     def validations(self) -> list[float]:
         return [e["val_loss"] for e in self.epochs if e["val_loss"] is not None]
+
+
+def _finite(probe: Event) -> Event:
+    """A look as it was before it became JSON, which has no infinity and says null."""
+    layers = [
+        {**layer, "grad_norm": [inf if norm is None else norm for norm in layer["grad_norm"]]}
+        for layer in probe["layers"]
+    ]
+    updates = {name: u for name, u in probe.get("updates", {}).items() if u is not None}
+    return {**probe, "layers": layers, "updates": updates}
 
 
 Rule = Callable[[History], Finding | None]
@@ -86,6 +97,10 @@ def exploding(history: History) -> Finding | None:
         "a gated cell (LSTM or GRU) in place of a simple one",
         "a shorter truncation",
     )
+    if history.errors and (broken := _broken(history)):
+        return broken
+    if not history.errors and _learnt(history) < LEARNT:
+        return None
     for layer in history.layers:
         profile = layer["grad_norm"]
         grown = max(profile) / profile[0] if profile[0] else 0.0
@@ -121,6 +136,20 @@ def exploding(history: History) -> Finding | None:
     return None
 
 
+def _broken(history: History) -> Finding | None:
+    """A run that was never well: what broke it off was there from the begin, or in what it is validated on."""
+    last = history.errors[-1]
+    if last["step"] > 1 and "validation" not in last["message"]:
+        return None
+    return Finding(
+        "values that are not finite",
+        f"The run broke off at step {last['step']}: {last['message']}. It was so from the begin, which no learning "
+        "rate explains.",
+        ("look for NaN, infinities and very large values in the data", "scale the inputs and the target"),
+        {"step": last["step"]},
+    )
+
+
 def vanishing(history: History) -> Finding | None:
     """The gradient is gone before it reaches the sequence's begin, and the network does not learn.
 
@@ -128,7 +157,7 @@ def vanishing(history: History) -> Finding | None:
     """
     layers = [layer for layer in history.layers if layer["grad_norm"][0] and layer["steps"] >= 10]
     short = [layer for layer in layers if layer["horizon"] < SHORT * layer["steps"]]
-    if not short or _learnt(history) < LEARNT:
+    if not short or _learnt(history) < UNLEARNT:
         return None
     layer = min(short, key=lambda layer: layer["horizon"] / layer["steps"])
     simple = layer["cell"] == "RNN"
@@ -223,10 +252,11 @@ def too_high(history: History) -> Finding | None:
     losses = [e["loss"] for e in history.steps]
     updates = max(_updates(history), default=0.0)
     cures = ("a third or a tenth of the learning rate", "warm-up over some hundred steps", "clip=1", "a larger batch")
-    if history.errors or len(losses) < 2:
+    if history.errors or len(losses) < 2 or _learnt(history) < LEARNT:
         return None
-    first, last = median(losses[:RECENT]), median(losses[-RECENT:])
-    rose = len(losses) >= 4 * RECENT and last > first + (WORSE - 1) * abs(first)
+    epochs = [e["train_loss"] for e in history.epochs]  # a single batch says little
+    first, last = (epochs[0], epochs[-1]) if len(epochs) > 1 else (mean(losses[:RECENT]), mean(losses[-RECENT:]))
+    rose = len(epochs) > 1 and last > first + (WORSE - 1) * abs(first)
     if updates > LARGE_UPDATE or rose:
         evidence = {"first_loss": first, "last_loss": last, "update": updates}
         said = f"The loss went from {first:.3g} to {last:.3g}"
@@ -317,9 +347,10 @@ def _learnt(history: History) -> float:
 
     The fact `constant` is that loss: a network soon learns the mean, and it need not look at its input for that.
     """
-    losses = [e["loss"] for e in history.steps]
-    if len(losses) < 2 * RECENT:
-        losses = [e["train_loss"] for e in history.epochs]
+    losses, epochs = [e["loss"] for e in history.steps], [e["train_loss"] for e in history.epochs]
     constant = next((fact["constant"] for fact in history.facts if "constant" in fact), None)
-    first, last = constant or median(losses[:RECENT] or [0]), median(losses[-RECENT:] or [0])
-    return last / first if len(losses) > 1 and first > 0 else 1.0
+    if not losses and not epochs:
+        return 1.0
+    first = constant or (mean(losses[:RECENT]) if losses else epochs[0])
+    last = epochs[-1] if epochs else mean(losses[-RECENT:])
+    return last / first if first > 0 and isfinite(last) else 1.0

@@ -3,10 +3,12 @@
 What is measured goes to the run's record as numbers; `elman.training.diagnosis` turns the record into words.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import torch
@@ -57,14 +59,15 @@ class Probe:
         """
         began = time.perf_counter()
         parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        training = model.training
+        modes = {m: m.training for m in model.modules()}
         model.eval()
         try:
-            with torch.random.fork_rng(devices=[]), torch.enable_grad(), traced(model) as calls:
+            with torch.random.fork_rng(devices=[]), torch.enable_grad(), _can_trace(), traced(model) as calls:
                 value = self.loss(model)
                 torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
         finally:
-            model.train(training)
+            for module, mode in modes.items():
+                module.training = mode
         with torch.no_grad():
             seen: dict[str, Any] = {"loss": value.item(), "layers": [m for call in calls for m in call.measure()]}
             if before:
@@ -100,6 +103,19 @@ def traced(model: nn.Module) -> Iterator[list["Call"]]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@contextmanager
+def _can_trace() -> Iterator[None]:
+    """Lets a look inside run where ELMAN_KERNEL forces torch's layers, which have no trace, upon the training."""
+    forced = os.environ.get("ELMAN_KERNEL")
+    if forced == "torch":
+        del os.environ["ELMAN_KERNEL"]
+    try:
+        yield
+    finally:
+        if forced == "torch":
+            os.environ["ELMAN_KERNEL"] = forced
 
 
 @dataclass
@@ -149,7 +165,7 @@ class Call:
             found["radius"] = radius(getattr(self.layer, f"weight_hh_l{depth}" + ("_reverse" if backward else "")))
         if sum(self.layer.state_sizes) <= LARGEST:
             jacobian = step_jacobian(self.layer, self.trace, self.x, index)
-            if jacobian is not None:
+            if jacobian is not None and torch.isfinite(jacobian).all():
                 found["jacobian_radius"] = radius(jacobian)
                 found["jacobian_norm"] = _short(torch.linalg.matrix_norm(jacobian, 2))
         return found
@@ -222,6 +238,8 @@ def radius(matrix: Tensor) -> float:
     >>> radius(torch.tensor([[0.0, 2.0], [-2.0, 0.0]]))
     2.0
     """
+    if not torch.isfinite(matrix).all():
+        return inf
     return _short(torch.linalg.eigvals(matrix.double()).abs().max())
 
 

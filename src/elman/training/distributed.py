@@ -58,20 +58,18 @@ class World:
         return total / weights if weights else float("nan")
 
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Every gradient becomes its sum over all processes; one that a process does not have counts as zero."""
+        """Every gradient becomes its sum over the processes that have it; None where no process has."""
         if self.size == 1:
             return
-        for p in parameters:
-            if p.grad is None:
-                p.grad = torch.zeros_like(p)
         for dtype in dict.fromkeys(p.dtype for p in parameters):  # one message for all of a kind
-            gradients = [p.grad for p in parameters if p.dtype == dtype and p.grad is not None]
-            message = torch.cat([g.flatten() for g in gradients])
+            own = [p for p in parameters if p.dtype == dtype]
+            has = torch.tensor([p.grad is not None for p in own], dtype=dtype)
+            message = torch.cat([has, *((torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in own)])
             with _together(self):
                 dist.all_reduce(message)
-            parts = message.split([g.numel() for g in gradients])
-            for gradient, part in zip(gradients, parts, strict=True):
-                gradient.copy_(part.view_as(gradient))
+            has, *sums = message.split([len(own), *(p.numel() for p in own)])
+            for p, any_has, part in zip(own, has.tolist(), sums, strict=True):
+                p.grad = part.view_as(p) if any_has else None
 
     def agree(self, model: nn.Module) -> None:
         """Give every process the weights of the first."""

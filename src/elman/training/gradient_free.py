@@ -100,7 +100,7 @@ def search(
         nonlocal saved
         saved = time.perf_counter()
         progress.step, progress.seconds = len(values), saved - began
-        if run:
+        if run and not run.silent:
             run.flush()
             held = {"start": start, "values": torch.tensor(values, dtype=torch.float64)}
             save_checkpoint(run.checkpoint_path, progress, model, optimum, {"best": best, optimizer: held})

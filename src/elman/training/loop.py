@@ -86,11 +86,18 @@ def train(
     rates = [group["lr"] for group in optimizer.param_groups]
     summed = accumulate > 1 or world.size > 1  # over several losses, each of which is a mean
     progress, best, state = Progress(), Group(), None
+    if carry and world.size > 1:
+        raise InputError("a carried state belongs to one process; several can't train with carry=True")
+    if run and world.size > 1:
+        run.silent = not world.first
+    there = bool(run and resume and run.checkpoint_path.exists())
+    if any(count not in (0, world.size) for count in world.sum(run is not None, there)):
+        raise InputError("each process needs the run, and its folder has to be on a file system that all of them see")
     world.agree(model)
     averaged = Average(model, average) if average else None
     random = Group()
     if run and resume:
-        if run.checkpoint_path.exists():
+        if there:
             progress, groups = load_checkpoint(run.checkpoint_path, model, optimizer)
             best, state = groups.get("best", {}), state_of(groups.get("carried", {}))
             if averaged:
@@ -98,8 +105,6 @@ def train(
             random = groups["random"]
         world.wait()
         run.rewind(progress.step, progress.epoch)
-    if random or world.rank:
-        _set_random(random, world)
     saved = time.perf_counter()
     began = saved - progress.seconds
 
@@ -141,7 +146,13 @@ def train(
         while progress.epoch < epochs and not _patience_is_over(progress, patience):
             model.train()
             state = state if progress.batch else None
-            for group in _groups(islice(batches(progress.epoch), progress.batch, None), accumulate):
+            left = iter(batches(progress.epoch))
+            for _ in islice(left, progress.batch):  # done before the pause
+                pass
+            if random or (world.rank and not progress.step):  # now, as `batches` may have drawn some
+                _set_random(random, world)
+                random = Group()
+            for group in _groups(left, accumulate):
                 factor = schedule(progress.step, progress.val_losses) if schedule else 1.0
                 for settings, rate in zip(optimizer.param_groups, rates, strict=True):
                     settings["lr"] = rate * factor
@@ -160,9 +171,10 @@ def train(
                     number, counts = value.item(), 1.0 if weigh is None else weigh(batch)
                     total, weight = total + number * counts, weight + counts
                     if isfinite(number):
-                        (value * counts if summed else value).backward()
+                        (value.float() * counts if summed else value).backward()  # bfloat16 would round the counts
                 late = run is not None and world.first and time.perf_counter() - saved > SAVED_EVERY
-                total, weight, asked, due = world.sum(total, weight, interrupted(), late)  # all processes do the same
+                total, weight, asked, due, ended = world.sum(total, weight, interrupted(), late, False)
+                _together(ended, world)
 
                 number = total / weight if weight else 0.0
                 stop_unless(isfinite(number), f"the loss is {number}")
@@ -173,11 +185,12 @@ def train(
                     f"the loss has exploded to {number:g}, from at most {progress.ceiling:g} in the first steps",
                 )
                 world.sum_gradients(parameters)
-                if summed and weight:
-                    torch._foreach_div_([p.grad for p in parameters if p.grad is not None], weight)
+                gradients = [p.grad for p in parameters if p.grad is not None]
+                if summed and weight and gradients:
+                    torch._foreach_div_(gradients, weight)
                 if clip_value is not None:
                     nn.utils.clip_grad_value_(parameters, clip_value)
-                total_norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+                total_norm = nn.utils.get_total_norm(gradients)
                 norm = total_norm.item()
                 stop_unless(isfinite(norm), f"the norm of the gradient is {norm}, at a loss of {number:g}")
                 if clip is not None and norm > clip:
@@ -204,6 +217,12 @@ def train(
                 if due:
                     checkpoint()
 
+            *_, asked, _, ended = world.sum(0.0, 0.0, interrupted(), False, True)
+            _together(ended, world)
+            if not progress.batch:
+                raise InputError(
+                    f"epoch {progress.epoch} has no batch; `batches` has to give an iterable for each epoch"
+                )
             train_loss = progress.loss_sum / (progress.weight_sum or 1)
             val_loss = None
             if validate:
@@ -220,9 +239,8 @@ def train(
                 best=progress.best_epoch == progress.epoch, seconds=time.perf_counter() - began,
             )  # fmt: skip
             progress.epoch, progress.batch, progress.loss_sum, progress.weight_sum = progress.epoch + 1, 0, 0.0, 0.0
-            asked = world.sum(interrupted())[0]
             checkpoint()
-            if asked:
+            if asked if world.size > 1 else interrupted():
                 raise KeyboardInterrupt
 
     if not best and averaged:
@@ -244,6 +262,11 @@ def _groups(batches: Iterable[BatchT], size: int) -> Iterator[tuple[BatchT, ...]
     iterator = iter(batches)
     while group := tuple(islice(iterator, size)):
         yield group
+
+
+def _together(ended: float, world: World) -> None:
+    if ended not in (0, world.size):
+        raise TrainingError("one process has fewer batches in this epoch than another; give None where one has nothing")
 
 
 def _in(precision: str) -> AbstractContextManager[Any]:
