@@ -90,7 +90,8 @@ for steps in map(int, options.steps.split(",")):
         )  # fmt: skip
         seconds = time.perf_counter() - began
         seen = {"event": "probe", "step": options.updates, **probe.look(model)}  # of the network as it has become
-        found = diagnose([*events, seen])
+        always_one = {"event": "fact", "constant": 1 / 6}  # the error of the best constant answer
+        found = diagnose([always_one, *events, seen])
         with torch.no_grad():
             error = mse(model, adding(1000, steps, torch.Generator().manual_seed(-1))).item()
         errors[architecture, steps], findings[architecture, steps] = error, [f.illness for f in found]

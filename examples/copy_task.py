@@ -10,6 +10,7 @@ then: what is shown is who has begun to, and how far its gradient reaches.
 """
 
 import argparse
+import math
 import time
 from functools import partial
 
@@ -82,7 +83,9 @@ for delay in map(int, options.delays.split(",")):
         )  # fmt: skip
         seconds = time.perf_counter() - began
         seen = {"event": "probe", "step": options.updates, **probe.look(model)}  # of the network as it has become
-        found = diagnose([*events, seen])
+        # The loss of who answers blank, and guesses where the symbols are asked for.
+        guessing = {"event": "fact", "constant": LENGTH * math.log(8) / (delay + 2 * LENGTH)}
+        found = diagnose([guessing, *events, seen])
         x, y = copying(500, delay, torch.Generator().manual_seed(-1))
         with torch.no_grad():
             right = (model(x).argmax(-1) == y)[:, -LENGTH:].float().mean().item()
