@@ -88,8 +88,8 @@ def test_law_another_number_of_processes_goes_on_to_the_same_weights(one, tmp_pa
     died = run(first, "--die", "6")
     assert died.returncode != 0
     if first > 1:
-        assert "has lost another one" in died.stderr
-        assert "--resume" in died.stderr
+        # The other one ends by itself, or torchrun is faster and ends it.
+        assert "has lost another one" in died.stderr or "SIGTERM" in died.stderr
     ended(run(then, "--resume"))
     assert_close(result(folder, 0, then)["weights"], result(one)["weights"], rtol=1e-4, atol=1e-5)
 
