@@ -14,7 +14,8 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     return (model(batch[0]) - batch[1]).square().mean()
 
 
-def bare(model: nn.Module, optimizer: torch.optim.Optimizer, batches: list[tuple[Tensor, Tensor]], clip: bool) -> None:
+def bare(model: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[Any], clip: bool) -> None:
     for batch in batches:
         optimizer.zero_grad()
         value = loss(model, batch)
@@ -102,7 +103,7 @@ def main() -> None:
         ways = {
             "bare": lambda: bare(model, optimizer, batches, False),
             "clipped": lambda: bare(model, optimizer, batches, True),
-            "DataLoader": lambda: bare(model, optimizer, loader, False),  # type: ignore[arg-type]
+            "DataLoader": lambda: bare(model, optimizer, loader, False),
             "train": trained(folder, Model(16), batches, None),
         }
         found = compare(ways, "bare", options.turns)

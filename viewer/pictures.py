@@ -6,6 +6,7 @@ the way: a simple network whose gradient vanishes, one whose gradient explodes, 
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -53,11 +54,11 @@ def healthy() -> Recall:
     return net
 
 
-def run_of(name: str, make: object, folder: Path, rate: float) -> Path:
+def run_of(name: str, make: Callable[[], Recall], folder: Path, rate: float) -> Path:
     torch.manual_seed(0)
     x = torch.randn(512, STEPS, 1)
     y = x[:, 0]
-    net, run = make(), Run(folder / name, label=name)  # type: ignore[operator]
+    net, run = make(), Run(folder / name, label=name)
     run.start({"settings": {"clip": 1.0, "learning_rate": rate, "seed": 0}})
     run.record("fact", constant=y.var().item())
     probe = Probe(lambda net: net(x[:16]).sum(), every=4, share=1.0)

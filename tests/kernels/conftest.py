@@ -1,5 +1,10 @@
+import math
+
 import pytest
 import torch
+
+from elman import compiled
+from elman.kernels import gated_native, native_status, recurrence, reservoir_native, scan_native, variants
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
@@ -26,3 +31,28 @@ def arguments():
         return x, given, *weights
 
     return make
+
+
+@pytest.fixture(params=native_status().supported or [None])
+def isa(request, monkeypatch):
+    """Each instruction set that this machine has, in turn, is the one that runs."""
+    monkeypatch.setattr(compiled, "chosen_isa", lambda: request.param)
+    return request.param
+
+
+@pytest.fixture
+def poisoned(monkeypatch):
+    """Memory handed out uninitialised holds NaN, so that a number which a kernel forgot is seen."""
+    for module in (gated_native, recurrence, reservoir_native, scan_native, variants):
+        monkeypatch.setattr(module, "empty", lambda like, *shape: like.new_full(shape, math.nan))
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def threads():
+    """Sets how many threads torch may use."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

@@ -21,28 +21,6 @@ FORWARD = {torch.float32: 1e-5, torch.float64: 1e-11}
 GRADIENT = {torch.float32: 5e-5, torch.float64: 1e-10}
 
 
-@pytest.fixture(params=NATIVE.supported or [None])
-def isa(request, monkeypatch):
-    monkeypatch.setattr(compiled, "chosen_isa", lambda: request.param)
-    return request.param
-
-
-@pytest.fixture
-def poisoned(monkeypatch):
-    """Memory handed out uninitialised holds NaN, so that a number which the kernel forgot is seen."""
-    monkeypatch.setattr(gated_native, "empty", lambda like, *shape: like.new_full(shape, math.nan))
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 def make(cell, T, B, H, dtype=torch.float64, *, state=True, scale=2.0, seed=0):
     """p, decay (None but for rglru) and h_0."""
     g = torch.Generator().manual_seed(seed)

@@ -24,28 +24,6 @@ LEAK = 0.3
 D = torch.float64
 
 
-@pytest.fixture(params=NATIVE.supported or [None])
-def isa(request, monkeypatch):
-    monkeypatch.setattr(compiled, "chosen_isa", lambda: request.param)
-    return request.param
-
-
-@pytest.fixture
-def poisoned(monkeypatch):
-    """Memory handed out uninitialised holds NaN, so that a number which the kernel forgot is seen."""
-    monkeypatch.setattr(reservoir_native, "empty", lambda like, *shape: like.new_full(shape, math.nan))
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 def matrices(N, I, dtype=D, *, density=0.3, bias=True, seed=0):
     """W_in, W and b; W's entries shrink with N, so that a state does not grow into chaos."""
     g = torch.Generator().manual_seed(seed)

@@ -19,28 +19,6 @@ FORWARD = {torch.float32: 5e-6, torch.float64: 1e-12, torch.complex64: 5e-6, tor
 GRADIENT = {torch.float32: 2e-5, torch.float64: 1e-12, torch.complex64: 2e-5, torch.complex128: 1e-12}
 
 
-@pytest.fixture(params=NATIVE.supported or [None])
-def isa(request, monkeypatch):
-    monkeypatch.setattr(compiled, "chosen_isa", lambda: request.param)
-    return request.param
-
-
-@pytest.fixture
-def poisoned(monkeypatch):
-    """Memory handed out uninitialised holds NaN, so that a number which the kernel forgot is seen."""
-    monkeypatch.setattr(scan_native, "empty", lambda like, *shape: like.new_full(shape, math.nan))
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 def make(T, B, H, dtype=torch.float64, *, shared=False, state=True, seed=0):
     g = torch.Generator().manual_seed(seed)
     exact = torch.complex128 if dtype.is_complex else torch.float64

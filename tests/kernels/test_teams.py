@@ -54,7 +54,10 @@ def test_a_team_runs_a_reservoir_as_one_thread_does(monkeypatch, isa, dtype, T, 
     assert native.threads_for(1) == 1
     monkeypatch.setattr(compiled, "chosen_isa", lambda: isa)
     generator = torch.Generator().manual_seed(N)
-    random = lambda *shape: torch.randn(*shape, generator=generator, dtype=dtype)  # noqa: E731
+
+    def random(*shape):
+        return torch.randn(*shape, generator=generator, dtype=dtype)
+
     # Rows of very different lengths, so that the parts of the team are not of one size.
     W = random(N, N) * (torch.rand(N, N, generator=generator) < torch.linspace(0, 0.5, N)[:, None]) / N**0.5
     weights = ReservoirWeights(random(N, 2), W, random(N))

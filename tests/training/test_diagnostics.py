@@ -96,7 +96,8 @@ def test_numbers_that_are_not_finite_do_not_end_a_look():
         model.layer.weight_hh_l0.fill_(math.nan)
     (layer,) = look(model)[0]["layers"]
     assert layer["radius"] == math.inf
-    assert diagnose([{"event": "probe", **json.loads(json.dumps(finite({"layers": [layer]})))}]) is not None
+    (finding,) = diagnose([{"event": "probe", **json.loads(json.dumps(finite({"layers": [layer]})))}])
+    assert finding.illness == "exploding gradient"
 
 
 def test_frozen_modules_stay_as_they_were():

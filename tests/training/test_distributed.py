@@ -1,6 +1,8 @@
 """Several processes train as one does."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -84,7 +86,10 @@ def test_the_record_is_that_of_one_process(one, two):
 def test_law_another_number_of_processes_goes_on_to_the_same_weights(one, tmp_path, first, then):
     """The last process dies in the second epoch; the checkpoint of the first epoch is kept."""
     folder = tmp_path / "run"
-    run = lambda n, *options: alone(folder, *options) if n == 1 else many(n, folder, *options)  # noqa: E731
+
+    def run(processes, *options):
+        return alone(folder, *options) if processes == 1 else many(processes, folder, *options)
+
     died = run(first, "--die", "6")
     assert died.returncode != 0
     if first > 1:
@@ -92,6 +97,29 @@ def test_law_another_number_of_processes_goes_on_to_the_same_weights(one, tmp_pa
         assert "has lost another one" in died.stderr or "SIGTERM" in died.stderr
     ended(run(then, "--resume"))
     assert_close(result(folder, 0, then)["weights"], result(one)["weights"], rtol=1e-4, atol=1e-5)
+
+
+def test_who_has_lost_another_process_says_so_and_ends(tmp_path):
+    """Without torchrun, which would end it first."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    both = [
+        subprocess.Popen(
+            [sys.executable, SCRIPT, tmp_path / "run", "--die", "6"],
+            stderr=subprocess.PIPE, text=True, env=os.environ | world | {"RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    try:
+        said = [process.communicate(timeout=120)[1] for process in both]
+    finally:
+        for process in both:
+            process.kill()
+    assert [process.returncode for process in both] == [1, -signal.SIGKILL]
+    assert "TrainingError: process 0 of 2 has lost another one" in said[0]
+    assert "--resume" in said[0]
 
 
 def test_alone_nothing_is_waited_for():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import count
 
 import pytest
 import torch
@@ -34,6 +35,31 @@ def line():
 def fit(net, loss=mse, batches=LINE, **options):
     options = {"optimizer": torch.optim.SGD(net.parameters(), lr=0.05), "epochs": 3} | options
     return train(net, lambda epoch: batches, loss, **options)
+
+
+def press_at(step):
+    """Ctrl-C once that step is recorded."""
+
+    def press(event):
+        if event["event"] == "step" and event["step"] == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return press
+
+
+class Crash(Exception):
+    pass
+
+
+def crash_at(call):
+    """Raises Crash when it is called that often."""
+    calls = count(1)
+
+    def crash():
+        if next(calls) == call:
+            raise Crash
+
+    return crash
 
 
 def spoiled(step, loss):
@@ -247,12 +273,8 @@ def test_law_batches_that_draw_random_numbers_of_their_own_go_on_as_they_were(tm
         train(net, lambda _: loader, mse, optimizer=optimizer, epochs=3, run=record, resume=resume, on_event=press)
         return [p.tolist() for p in net.parameters()]
 
-    def press(event):
-        if event["event"] == "step" and event["step"] == step:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "a", press=press)
+        run(tmp_path / "a", press=press_at(step))
     assert run(tmp_path / "a", resume=True) == run(tmp_path / "b")
 
 
@@ -312,12 +334,8 @@ def test_law_a_carried_state_survives_a_pause(tmp_path, step):
         )  # fmt: skip
         return [p.tolist() for p in net.parameters()]
 
-    def press(event):
-        if event["event"] == "step" and event["step"] == step:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "a", press=press)
+        run(tmp_path / "a", press=press_at(step))
     assert run(tmp_path / "a", resume=True) == run(tmp_path / "b")
 
 
@@ -355,10 +373,6 @@ def test_bfloat16_rounds_what_is_computed_and_not_the_weights():
 # -- broken off and resumed --------------------------------------------------------------------------------------
 
 
-class Crash(Exception):
-    pass
-
-
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_the_run_below_is_worth_breaking_off(unbroken, optimizer):
     """It has a best epoch that is not the last, gradients that are clipped, and a rate that changes."""
@@ -373,15 +387,8 @@ def test_the_run_below_is_worth_breaking_off(unbroken, optimizer):
 @pytest.mark.parametrize("step", range(15))
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_law_a_crash_at_any_step_and_a_resume_change_nothing(noisy_run, unbroken, outcome, tmp_path, optimizer, step):
-    calls = []
-
-    def crash():
-        calls.append(None)
-        if len(calls) == step + 1:
-            raise Crash
-
     with pytest.raises(Crash):
-        noisy_run(tmp_path / "run", optimizer, spoil=crash)
+        noisy_run(tmp_path / "run", optimizer, spoil=crash_at(step + 1))
     torch.manual_seed(99)  # another process would not know the random state of this one
     net = noisy_run(tmp_path / "run", optimizer, resume=True)
     assert outcome(net, tmp_path / "run") == unbroken[optimizer]
@@ -394,15 +401,8 @@ def test_law_a_crash_in_a_run_that_has_everything_changes_nothing(
 ):
     """Several batches a step, averaged weights, a rate that follows the validation; checkpoints at ends or always."""
     monkeypatch.setattr("elman.training.loop.SAVED_EVERY", every)
-    calls = []
-
-    def crash():
-        calls.append(None)
-        if len(calls) == batch + 1:
-            raise Crash
-
     with pytest.raises(Crash):
-        noisy_run(tmp_path / "run", "everything", spoil=crash)
+        noisy_run(tmp_path / "run", "everything", spoil=crash_at(batch + 1))
     torch.manual_seed(99)
     net = noisy_run(tmp_path / "run", "everything", resume=True)
     assert outcome(net, tmp_path / "run") == unbroken["everything"]
@@ -410,12 +410,8 @@ def test_law_a_crash_in_a_run_that_has_everything_changes_nothing(
 
 @pytest.mark.parametrize("step", range(1, 11))
 def test_law_ctrl_c_in_a_run_that_has_everything_changes_nothing(noisy_run, unbroken, outcome, tmp_path, step):
-    def press(event):
-        if event["event"] == "step" and event["step"] == step:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(KeyboardInterrupt):
-        noisy_run(tmp_path / "run", "everything", on_event=press)
+        noisy_run(tmp_path / "run", "everything", on_event=press_at(step))
     torch.manual_seed(99)
     net = noisy_run(tmp_path / "run", "everything", resume=True)
     assert outcome(net, tmp_path / "run") == unbroken["everything"]
@@ -424,12 +420,8 @@ def test_law_ctrl_c_in_a_run_that_has_everything_changes_nothing(noisy_run, unbr
 @pytest.mark.parametrize("step", range(1, 16))
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_law_ctrl_c_at_any_step_and_a_resume_change_nothing(noisy_run, unbroken, outcome, tmp_path, optimizer, step):
-    def press(event):
-        if event["event"] == "step" and event["step"] == step:
-            os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(KeyboardInterrupt):
-        noisy_run(tmp_path / "run", optimizer, on_event=press)
+        noisy_run(tmp_path / "run", optimizer, on_event=press_at(step))
     before = Run(tmp_path / "run").events()
     assert [e["step"] for e in before if e["event"] == "step"] == list(range(1, step + 1))  # saved at that very step
     torch.manual_seed(99)
@@ -451,13 +443,9 @@ def test_law_a_signal_while_an_epoch_ends_changes_nothing(noisy_run, unbroken, o
 
 
 def test_law_a_run_broken_off_at_every_step_in_turn_is_the_same_run(noisy_run, unbroken, outcome, tmp_path):
-    def press(event):
-        if event["event"] == "step":
-            os.kill(os.getpid(), signal.SIGINT)
-
     for step in range(15):
         with pytest.raises(KeyboardInterrupt):
-            noisy_run(tmp_path / "run", resume=step > 0, on_event=press)
+            noisy_run(tmp_path / "run", resume=step > 0, on_event=press_at(step + 1))
     net = noisy_run(tmp_path / "run", resume=True)
     assert outcome(net, tmp_path / "run") == unbroken["adam"]
 

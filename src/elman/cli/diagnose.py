@@ -17,6 +17,7 @@ def diagnose(run: Path, /, *, json: Json = False) -> None:
     from dataclasses import asdict
 
     from elman.errors import InputError
+    from elman.training.diagnosis import UNSEEN, note_of
     from elman.training.diagnosis import diagnose as findings_of
     from elman.training.record import Run
 
@@ -31,12 +32,12 @@ def diagnose(run: Path, /, *, json: Json = False) -> None:
 
         print(js.dumps([asdict(finding) for finding in findings]))
         return
-    looks = sum(event["event"] == "probe" for event in events)
-    if not looks:
-        say("Nothing was recorded of the inside: the gradient and the gates are not judged.")
-    if not findings:
-        inside = ", the gradient through time, the gates and the units look healthy" if looks else " looks healthy"
-        print(f"Nothing found: the loss{inside}.")
+    note = note_of(events, findings)
+    if note == UNSEEN:
+        say(note)
+        note = "" if findings else "Nothing found in the rest: the loss looks healthy."
+    if note:
+        print(note)
     for finding in findings:
         print(f"{finding.illness.capitalize()}. {finding.sentence}")
         for number, cure in enumerate(finding.cures, 1):

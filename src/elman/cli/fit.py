@@ -97,12 +97,14 @@ def train_and_score(
     quiet: bool = False,
 ) -> "Scores | None":
     """Fit with a bar and, where there is a test part, leave its scores in the run folder."""
+    from elman.tasks.fitting import rounds
+
     label = f"{run.about['label']}, seed {forecaster.seed}"
     try:
         if resume and run.model_path.exists() and not (run.path / "scores.json").exists():
             forecaster = forecaster.load(run.model_path)  # it was stopped between training and scoring
         else:
-            with progress(label, forecaster.rounds, quiet=quiet) as hook:
+            with progress(label, rounds(forecaster), quiet=quiet) as hook:
                 forecaster.fit(data, test=test, run=run, resume=resume, force=force, on_event=hook)
     except KeyboardInterrupt:
         if run.checkpoint_path.exists():

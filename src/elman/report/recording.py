@@ -87,12 +87,10 @@ def layers_of(probe: Row) -> dict[str, Row]:
 
 
 def gates_of(layer: Row) -> dict[str, list[Any]]:
-    """The shares low and high of each gate. The h of a simple network, which is recorded beside them, is no gate."""
+    """The shares low and high of each gate."""
     gates = layer.get("gates")
     found = gates.items() if isinstance(gates, dict) else ()
-    return {
-        letter: shares for letter, shares in found if letter != "h" and isinstance(shares, list) and len(shares) == 2
-    }
+    return {letter: shares for letter, shares in found if isinstance(shares, list) and len(shares) == 2}
 
 
 def _looks(probes: Sequence[Row]) -> list[Row]:

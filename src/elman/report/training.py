@@ -11,13 +11,7 @@ from dataclasses import dataclass
 from elman.report.alerts import Alert, alerts
 from elman.report.recording import layers_of, of_kind
 from elman.report.runs import Row, Run
-from elman.training.diagnosis import Finding, diagnose
-
-HEALTHY = "Nothing found: the loss, the gradient through time, the gates and the units look healthy."
-UNSEEN = (
-    "Nothing was recorded of the inside (probe=0, or a search without a gradient): the gradient through time, the "
-    "gates and the units are not judged."
-)
+from elman.training.diagnosis import Finding, diagnose, note_of
 
 
 @dataclass(frozen=True)
@@ -33,15 +27,11 @@ class RunWords:
 def words_of(run: Run, name: str) -> RunWords:
     """What the record of one run amounts to, as far as the record is whole."""
     whole = whole_events(run.events)
-    kinds = {event["event"] for event in whole}
-    if not kinds & {"step", "epoch", "error"}:
-        return RunWords(name, "No step of the training is recorded yet: there is nothing to judge.", [], [])
     try:
         findings = diagnose(whole)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         return RunWords(name, f"Its record can't be judged ({error!r}): it was changed.", [], alerts(whole))
-    unseen = "" if "probe" in kinds else UNSEEN
-    return RunWords(name, unseen or ("" if findings else HEALTHY), findings, alerts(whole))
+    return RunWords(name, note_of(whole, findings), findings, alerts(whole))
 
 
 def whole_events(events: Sequence[Row]) -> list[Row]:

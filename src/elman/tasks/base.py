@@ -16,8 +16,7 @@ from torch import nn
 from elman.errors import InputError
 from elman.models.checkpoint import load_config, load_weights, save_model
 from elman.tasks.settings import from_known
-from elman.training.distributed import World
-from elman.training.loop import ALONE
+from elman.training.distributed import ALONE, World
 from elman.training.record import Run
 
 

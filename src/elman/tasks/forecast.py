@@ -3,7 +3,7 @@
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -18,27 +18,21 @@ from torch import Tensor, nn
 from elman.data.roles import Roles, guess_roles
 from elman.data.series import Held, Panel, read_panel
 from elman.data.tables import Table, read_table
-from elman.data.windows import Batch, Scaling, Windows, calendar_for
+from elman.data.windows import Scaling, Windows, calendar_for
 from elman.errors import InputError
 from elman.models.sequence import EncoderForecaster
 from elman.report import write_report
 from elman.tasks.base import Estimator, versions
 from elman.tasks.calibration import Event, conformal_shifts, ends_of, quantiles_for
+from elman.tasks.fitting import check_optimizer, fit_network
+from elman.tasks.forecast_lessons import AT_ONCE, ForecastLessons, probe
 from elman.tasks.scoring import Forecasts, Scores, score
 from elman.tasks.settings import ForecastSettings, check_settings
 from elman.training.diagnosis import Finding, diagnose
-from elman.training.diagnostics import Probe
-from elman.training.distributed import World, joined
-from elman.training.gradient_free import POPULATION, SEARCHES, check_size, search
-from elman.training.loop import ALONE, train
-from elman.training.losses import mse, pinball
-from elman.training.optimizers import optimizer
+from elman.training.distributed import ALONE, World, joined
 from elman.training.record import Run
-from elman.training.schedules import schedule
 from elman.training.threads import threads_for
 
-AT_ONCE = 1024  # windows that the network reads at once where no gradient is needed
-PROBED = 16  # windows through which a network in training is looked at
 MIN_OBSERVED = 10  # values of the target from which a series' own mean and spread are taken
 
 
@@ -80,7 +74,7 @@ class Forecaster(ForecastSettings, Estimator):
         begins, ends = panel.test_begins(test), panel.observed_lengths()
         if test is not None and max(e - b for b, e in zip(begins, ends, strict=True)) < self.horizon:
             raise InputError(f"the test part ({test}) is shorter than the horizon of {self.horizon} steps")
-        windows, train_on, validate_on = self._prepare(panel.head(begins))
+        lessons = self._prepare(panel.head(begins))
         facts = {
             "path": None if table.path is None else str(table.path),
             "sha256": table.sha256,
@@ -90,12 +84,10 @@ class Forecaster(ForecastSettings, Estimator):
             "last": str(max(s.times[-1] for s in panel.series)),
             "test": None if test is None else str(test),
         }
-        if self.optimizer in SEARCHES:
-            with torch.device("meta"):  # before a run folder is made
-                check_size(self._network(windows.input_size), self.optimizer)
+        check_optimizer(self, lambda: self._network(lessons.windows.input_size))  # before a run folder is made
         with joined() as world:
             recording = self._open_run(run, facts, resume=resume, force=force, world=world)
-            self._train(windows, train_on, validate_on, recording, resume, on_event, world)
+            self._train(lessons, recording, resume, on_event, world)
             if recording and world.first:
                 self.save(recording.model_path)
                 recording.checkpoint_path.unlink(missing_ok=True)
@@ -115,8 +107,8 @@ class Forecaster(ForecastSettings, Estimator):
         )
         return table, read_panel(table, roles, step=self.step, gaps=self.gaps)
 
-    def _prepare(self, panel: Panel) -> tuple[Windows, Tensor, Tensor]:
-        """Learn all that needs no network; return the windows, and the origins to train and to validate on."""
+    def _prepare(self, panel: Panel) -> ForecastLessons:
+        """Learn all that needs no network; return what the network is to be taught."""
         panel, lengths, train_ends, notes = self._long_enough(panel)
         self.trained_until_ = {s.name: str(s.times[-1]) for s in panel.series}
         self.roles_, self.step_, self.notes_ = panel.roles, panel.step, [*panel.notes, *notes]
@@ -131,7 +123,9 @@ class Forecaster(ForecastSettings, Estimator):
                 f"no window of {self.window} + {self.horizon} steps has an observed target ahead to "
                 f"{'validate' if len(train_on) else 'train'} on; choose a smaller window, horizon or validation"
             )
-        return windows, train_on, validate_on
+        return ForecastLessons(
+            windows, train_on, validate_on, self.quantiles_, self.batch_size, self.truncate, self.seed
+        )
 
     def _long_enough(self, panel: Panel) -> tuple[Panel, list[int], list[int], list[str]]:
         """The series that can be trained on, their lengths, where their validation begins, and a note of the others."""
@@ -162,71 +156,18 @@ class Forecaster(ForecastSettings, Estimator):
 
     def _train(
         self,
-        windows: Windows,
-        train_on: Tensor,
-        validate_on: Tensor,
+        lessons: ForecastLessons,
         run: Run | None = None,
         resume: bool = False,
         on_event: Callable[[dict[str, Any]], None] | None = None,
         world: World = ALONE,
     ) -> None:
-        events: list[dict[str, Any]] = []
-
-        def note(event: dict[str, Any]) -> None:
-            events.append(event)
-            if on_event:
-                on_event(event)
-
-        if not resume:
-            facts = self._facts(windows, train_on, validate_on)
-            events.append({"event": "fact", **facts})
-            if run:
-                run.record("fact", **facts)
-                run.flush()
+        windows, validate_on = lessons.windows, lessons.validate_on
         with torch.random.fork_rng(), threads_for(self.hidden_size, self.threads):
             torch.manual_seed(self.seed)
             network = self._network(windows.input_size)
-            if self.optimizer in SEARCHES:
-                everything = windows.batch(train_on)
-                search(
-                    network,
-                    lambda net: self._loss(net(everything.x, self.horizon), everything.y),
-                    optimizer=self.optimizer,
-                    budget=self.evaluations,
-                    seed=self.seed,
-                    validate=lambda net: self._validation_loss(net, windows, validate_on, ALONE),
-                    run=run,
-                    resume=resume,
-                    on_event=note,
-                )
-            else:
-                steps = self.epochs * -(-len(train_on) // (self.batch_size * self.accumulate))
-                train(
-                    network,
-                    lambda epoch: self._batches(windows, train_on, epoch, world),
-                    lambda net, batch: self._loss(net(batch.x, self.horizon, self.truncate), batch.y),
-                    optimizer=optimizer(
-                        self.optimizer, network.parameters(), self.learning_rate,
-                        weight_decay=self.weight_decay, momentum=self.momentum,
-                    ),
-                    epochs=self.epochs,
-                    validate=lambda net: self._validation_loss(net, windows, validate_on, world),
-                    patience=self.patience,
-                    schedule=schedule(self.schedule, steps=steps, warmup=self.warmup),
-                    clip=self.clip,
-                    clip_value=self.clip_value,
-                    accumulate=self.accumulate,
-                    weigh=lambda batch: _observed(batch.y),
-                    average=self.average,
-                    precision=self.precision,
-                    probe=self._probe(windows, train_on) if self.probe and world.first else None,
-                    world=world,
-                    run=run,
-                    resume=resume,
-                    on_event=note,
-                )  # fmt: skip
+            self.history_ = fit_network(self, network, lessons, world=world, run=run, resume=resume, on_event=on_event)
         self.network_, self.input_size_ = network.eval(), windows.input_size
-        self.history_ = run.events() if run else events
         y = windows.truth(validate_on).double().numpy()
         self.shifts_ = conformal_shifts(y, self._outputs(windows, validate_on)[..., 1:], self.quantiles_)
 
@@ -251,40 +192,6 @@ class Forecaster(ForecastSettings, Estimator):
         scaling = self.scaling_.knowing(panel, known)
         return Windows(panel, scaling, window=self.window, horizon=self.horizon, calendar=self.calendar_)
 
-    def _batches(self, windows: Windows, origins: Tensor, epoch: int, world: World) -> Iterator[Batch | None]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        for part in torch.randperm(len(origins), generator=generator).split(self.batch_size):
-            own = world.share(part)
-            yield windows.batch(origins[own]) if len(own) else None
-
-    def _probe(self, windows: Windows, origins: Tensor) -> Probe:
-        """Looks at how the last step of a forecast depends on what the network read before it."""
-        some = origins[torch.linspace(0, len(origins) - 1, min(PROBED, len(origins))).long()]
-        x = windows.batch(some).x
-        return Probe(lambda net: net(x, self.horizon, self.truncate)[:, -1, 0].sum(), every=self.probe or 1)
-
-    def _loss(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return mse(outputs[..., 0], y) + pinball(outputs[..., 1:], y, self.quantiles_)
-
-    def _facts(self, windows: Windows, train_on: Tensor, validate_on: Tensor) -> dict[str, float]:
-        """What a diagnosis needs to know of the data: the loss of the best constant forecast, and leaks."""
-        y = windows.truth(train_on)
-        seen = y[~torch.isnan(y)]
-        quantiles = torch.quantile(seen[:: 1 + len(seen) // 100_000], y.new_tensor(self.quantiles_))
-        same = torch.cat([seen.mean()[None], quantiles])
-        facts: dict[str, float] = {"constant": self._loss(same.expand(*y.shape, -1), y).item()}
-        if len(windows.panel.series) > 1:  # the times of one series are all different
-            facts |= {"shared": windows.shared(train_on, validate_on), "validated": len(validate_on)}
-        return facts
-
-    def _validation_loss(self, network: nn.Module, windows: Windows, origins: Tensor, world: World) -> float:
-        own = world.share(origins)
-        if not len(own):
-            return world.mean(0.0, 0.0)
-        outputs = torch.cat([network(windows.batch(part).x, self.horizon) for part in own.split(AT_ONCE)])
-        y = windows.truth(own)
-        return world.mean(self._loss(outputs, y).item(), _observed(y))
-
     def diagnose(self, X: Any = None) -> list[Finding]:
         """What ails the network and its training, if anything, what shows it and what may cure it.
 
@@ -297,7 +204,8 @@ class Forecaster(ForecastSettings, Estimator):
             windows = self._windows(panel, panel.observed_lengths())
             origins = windows.origins()
             self._need_windows(origins, table, None)
-            events.append({"event": "probe", "step": 0, **self._probe(windows, origins).look(self.network_)})
+            look = probe(windows, origins, horizon=self.horizon, truncate=self.truncate, every=1).look(self.network_)
+            events.append({"event": "probe", "step": 0, **look})
         return diagnose(events)
 
     def _outputs(self, windows: Windows, origins: Tensor) -> np.ndarray:
@@ -404,7 +312,7 @@ class Forecaster(ForecastSettings, Estimator):
             cutoffs = [max(0, n - self.horizon - back * size) for n in ends]
             if refit or not frames:
                 fitted = clone(self)
-                fitted._train(*fitted._prepare(panel.head(cutoffs)))
+                fitted._train(fitted._prepare(panel.head(cutoffs)))
             origins = torch.tensor([[k, c - 1] for k, c in enumerate(cutoffs) if c >= self.window])
             frames.append(fitted._forecast(fitted._windows(panel, cutoffs), origins).frame)
         return fitted._in_users_words(pl.concat(frames), table)
@@ -469,11 +377,6 @@ class Forecaster(ForecastSettings, Estimator):
             frame = frame.with_columns(pl.col("unique_id").cast(own[roles.series])).rename({"unique_id": roles.series})
         return table.give_back(frame.rename({"ds": roles.time or "ds"}))
 
-    @property
-    def rounds(self) -> int:
-        """How many epochs, or generations of a search, training has at the most."""
-        return -(-self.evaluations // POPULATION) if self.optimizer in SEARCHES else self.epochs
-
     def _learned(self) -> dict[str, Any]:
         return {
             "roles": asdict(self.roles_),
@@ -502,7 +405,3 @@ class Forecaster(ForecastSettings, Estimator):
         if self.shifts_.shape != (self.horizon, len(self.quantiles_)) or not np.isfinite(self.shifts_).all():
             raise InputError(f"the calibration is not {self.horizon} x {len(self.quantiles_)} finite numbers")
         return self._network(self.input_size_)
-
-
-def _observed(y: Tensor) -> float:
-    return float(y.numel() - torch.isnan(y).sum())

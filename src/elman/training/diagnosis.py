@@ -12,19 +12,25 @@ from typing import Any
 
 Event = Mapping[str, Any]
 
+HEALTHY = "Nothing found: the loss, the gradient through time, the gates and the units look healthy."
+UNSEEN = (
+    "Nothing was recorded of the inside (probe=0, or a search without a gradient): the gradient and the gates are not "
+    "judged."
+)
+
 SHORT = 0.5  # of the steps; a gradient that reaches back less far than this has vanished on the way
 GROWS = 1e3  # times that at lag 0 is an explosion
 HUGE = 100.0  # times the median norm of the gradient, for one step
 NEAR = 25  # steps before and after it
 STUCK = 0.9  # of a gate's values, or of the units
-WORSE = 1.2  # times the best validation loss
+WORSE = 1.2  # times the best validation loss, or the training loss of the first epoch
 RECENT = 5  # steps or epochs
 KEEPING = {  # a gate by the end at which its cell keeps the state
     ("LSTM", "f"): "open", ("SLSTM", "f"): "open", ("MinLSTM", "f"): "open", ("GRU", "z"): "open",
     ("MinGRU", "z"): "shut", ("RGLRU", "r"): "shut",
 }  # fmt: skip
 LEARNT = 0.5  # of the loss of the best constant answer; a network that is below has learnt a good part
-UNLEARNT = 0.9  # of it, or of the first loss; one that stays above has learnt next to nothing
+UNLEARNT = 0.9  # of it; one that stays above has learnt next to nothing
 SMALL_UPDATE, LARGE_UPDATE = 1e-5, 0.2  # of a weight's size in one step; about 1e-3 is usual
 
 
@@ -52,7 +58,7 @@ class History:
     def of(cls, events: Iterable[Event]) -> "History":
         kinds: dict[str, list[Event]] = {k: [] for k in ("step", "epoch", "probe", "fact", "error")}
         for event in events:
-            kinds.get(event["event"], []).append(_finite(event) if event["event"] == "probe" else event)
+            kinds.get(event["event"], []).append(_restored(event) if event["event"] == "probe" else event)
         return cls(*kinds.values())
 
     @property
@@ -65,7 +71,7 @@ class History:
         return [e["val_loss"] for e in self.epochs if e["val_loss"] is not None]
 
 
-def _finite(probe: Event) -> Event:
+def _restored(probe: Event) -> Event:
     """A look as it was before it became JSON, which has no infinity and says null."""
     layers = [
         {**layer, "grad_norm": [inf if norm is None else norm for norm in layer["grad_norm"]]}
@@ -88,8 +94,17 @@ def diagnose(events: Iterable[Event]) -> list[Finding]:
     return [finding for rule in RULES if (finding := rule(history))]
 
 
+def note_of(events: Sequence[Event], findings: Sequence[Finding]) -> str:
+    """What is to be said beside the findings, or in their place; "" where they say it all."""
+    if not any(event["event"] in ("step", "epoch", "error") for event in events):
+        return "No step of the training is recorded yet: there is nothing to judge."
+    if not any(event["event"] == "probe" for event in events):
+        return UNSEEN
+    return "" if findings else HEALTHY
+
+
 def exploding(history: History) -> Finding | None:
-    """The gradient grows on its way back, or the run broke off over a loss or a gradient that did."""
+    """The gradient grows on its way back and the network does not learn, or the run broke off over what grew."""
     cures = (
         "clip the gradient's norm (clip=1)",
         "a smaller learning rate, a tenth of it",
@@ -248,7 +263,7 @@ def leaking(history: History) -> Finding | None:
 
 
 def too_high(history: History) -> Finding | None:
-    """The loss ends above where it began or jumps about, or the steps are large beside the weights."""
+    """The loss ends above where it began, or the steps are large beside the weights, and the network has not learnt."""
     losses = [e["loss"] for e in history.steps]
     updates = max(_updates(history), default=0.0)
     cures = ("a third or a tenth of the learning rate", "warm-up over some hundred steps", "clip=1", "a larger batch")
@@ -311,7 +326,7 @@ def overfitting(history: History) -> Finding | None:
 
 
 def underfitting(history: History) -> Finding | None:
-    """The training loss has come to rest hardly below where it began."""
+    """The training loss has come to rest hardly below that of the best constant answer."""
     losses = [e["train_loss"] for e in history.epochs]
     if len(losses) < RECENT or history.errors or too_high(history) or too_low(history):
         return None

@@ -93,6 +93,9 @@ class World:
             self.sum(0.0)
 
 
+ALONE = World()
+
+
 @contextmanager
 def joined() -> Iterator[World]:
     """The world that torchrun has started this process in; alone where it was started on its own."""

@@ -15,7 +15,7 @@ from elman.training.averaging import Average
 from elman.training.bptt import detached, state_of, tensors_of
 from elman.training.checkpoint import Group, Progress, load_checkpoint, save_checkpoint
 from elman.training.diagnostics import Probe
-from elman.training.distributed import World
+from elman.training.distributed import ALONE, World
 from elman.training.interrupt import held_interrupts
 from elman.training.record import Run
 from elman.training.schedules import Schedule
@@ -25,7 +25,6 @@ BatchT = TypeVar("BatchT")
 FIRST_STEPS = 10  # the largest loss among them, by magnitude, is what later losses are held against
 EXPLODED = 1000.0  # times that is an explosion
 SAVED_EVERY = 60.0  # seconds; a crash loses no more than that, however long an epoch is
-ALONE = World()
 
 
 def train(
@@ -113,7 +112,7 @@ def train(
         saved = time.perf_counter()
         progress.seconds = saved - began
         random = world.gather(torch.get_rng_state())
-        if run:
+        if run and not run.silent:
             run.flush()  # first: events after a checkpoint are made again, those before it are not
             groups = {
                 "best": best,
@@ -122,8 +121,7 @@ def train(
             }
             if averaged:
                 groups["average"] = averaged.weights
-            if world.first:
-                save_checkpoint(run.checkpoint_path, progress, model, optimizer, groups)
+            save_checkpoint(run.checkpoint_path, progress, model, optimizer, groups)
 
     def tell(event: str, **values: Any) -> None:
         if run:

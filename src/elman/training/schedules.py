@@ -5,12 +5,10 @@ They hold nothing of their own, so a resumed run has the same rates as one that 
 
 from collections.abc import Callable, Sequence
 from math import cos, inf, pi
-from typing import Literal
 
 from elman.errors import InputError
 
 Schedule = Callable[[int, Sequence[float]], float]
-Name = Literal["constant", "cosine", "one-cycle", "plateau"]
 
 
 def constant(warmup: int = 0) -> Schedule:
