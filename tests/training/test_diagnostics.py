@@ -214,6 +214,9 @@ def test_a_probe_is_due_at_the_first_step_and_then_as_often_as_it_may():
     probe.seconds = 11.0
     assert not probe.due(20, 100.0)
     assert probe.due(30, 120.0)
+    probe.latest = 1.0  # this look and the last one have to fit too
+    assert not probe.due(30, 120.0)
+    assert probe.due(30, 130.0)
 
 
 def test_traced_notes_calls_in_their_order():

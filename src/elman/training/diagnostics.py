@@ -46,11 +46,16 @@ class Probe:
 
     def __init__(self, loss: Callable[[nn.Module], Tensor], *, every: int = 50, share: float = 0.03):
         self.loss, self.every, self.share = loss, every, share
-        self.seconds = 0.0
+        self.seconds = self.latest = 0.0  # that looks have taken, and the latest one
 
     def due(self, step: int, elapsed: float) -> bool:
-        """Whether to look after the step that follows `step` steps; the first is always looked at."""
-        return step % self.every == 0 and (step == 0 or self.seconds <= self.share * elapsed)
+        """Whether to look after the step that follows `step` steps; the first is always looked at.
+
+        There has to be time for this look and for the one at the end, which is taken in any case.
+        """
+        if step % self.every:
+            return False
+        return step == 0 or self.seconds + 2 * self.latest <= self.share * elapsed
 
     def look(self, model: nn.Module, before: list[Tensor] | None = None) -> dict[str, Any]:
         """What was seen, as JSON takes it. `before`: the trained parameters before the last step.
@@ -75,8 +80,8 @@ class Probe:
                     n: _short((p - old).norm() / p.norm().clamp(min=1e-12))
                     for (n, p), old in zip(parameters.items(), before, strict=True)
                 }
-        self.seconds += time.perf_counter() - began
-        seen["seconds"] = time.perf_counter() - began
+        self.latest = seen["seconds"] = time.perf_counter() - began
+        self.seconds += self.latest
         return seen
 
 
@@ -195,7 +200,7 @@ def kept_lags(steps: int) -> list[int]:
 def saturation(gate: Tensor, letter: str) -> list[float]:
     """The shares of a gate's values, over steps, sequences and units, that lie at its two ends."""
     low, high = (gate < LOW, gate > HIGH) if letter not in SQUASHED_BY_TANH else (gate < -SATURATED, gate > SATURATED)
-    return [round(low.double().mean().item(), 4), round(high.double().mean().item(), 4)]
+    return [round(int(end.count_nonzero()) / end.numel(), 4) for end in (low, high)]
 
 
 def units(trace: LayerTrace) -> dict[str, Any]:
