@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c c
 
 SITE = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
-.PHONY: demo test test-all check sanitize cross wheel-test viewer clean
+.PHONY: demo test test-all check sanitize cross wheel-test hotspots viewer clean
 
 demo: .venv/.installed
 	$(BIN)/elman demo
@@ -60,6 +60,18 @@ wheel-test: .venv/.installed
 	$(BIN)/python -m venv $(WHEEL)/venv
 	$(BARE) python -m pip install --disable-pip-version-check --quiet --only-binary :all: -c constraints.txt $(WHEEL)/*.whl
 	cd $(WHEEL) && env -i HOME="$$HOME" $(BARE) python $(CURDIR)/tests/installed.py && env -i HOME="$$HOME" $(BARE) elman doctor
+
+# Where the time goes, by samples: needs perf, and kernels that know their source lines, in an environment of their own.
+hotspots: build/profiled/.installed
+	ELMAN_PROFILED=1 build/profiled/bin/python benchmarks/hotspots.py --json docs/benchmarks/hotspots.json
+
+build/profiled/.installed: .venv/.installed-test CMakeLists.txt $(wildcard csrc/*)
+	$(BIN)/python -m venv --without-pip build/profiled
+	rm -rf $$(echo build/profiled/lib/python*/site-packages)/elman*
+	echo $(SITE) > $$(echo build/profiled/lib/python*/site-packages)/rest.pth
+	$(INSTALL) --no-build-isolation --no-deps --upgrade --target $$(echo build/profiled/lib/python*/site-packages) -C build-dir=build/profile \
+	-C install.strip=false -C cmake.build-type=RelWithDebInfo -C "cmake.define.CMAKE_CXX_FLAGS_RELWITHDEBINFO=-O3 -g -DNDEBUG" .
+	@touch $@
 
 # The page's JavaScript and CSS, from viewer/src into the package. Only who changes these sources needs node.
 viewer: viewer/node_modules/.installed

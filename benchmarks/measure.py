@@ -144,11 +144,15 @@ class Benchmark:
 def notes(facts: dict[str, Any], rows: Sequence[Row]) -> list[str]:
     """What stands under a table, as paragraphs: the floors, what was measured on, and how much else ran there."""
     floors = summary([(row["name"], v) for row in rows for v in verdicts(row)])
-    measured = "Measured on: " + "; ".join(f"{name} {value}" for name, value in facts.items()) + "."
+    measured = measured_on(facts)
     others = statistics.median(row["others"] for row in rows) if rows else 0.0
     if others <= BUSY:
         return [floors, measured]
     return [floors, measured, f"**Other programs took {others:.0%} of the processors: these figures say little.**"]
+
+
+def measured_on(facts: Mapping[str, Any]) -> str:
+    return "Measured on: " + "; ".join(f"{name} {value}" for name, value in facts.items()) + "."
 
 
 def name_of(case: Case) -> str:

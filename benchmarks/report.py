@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import hotspots
 import layers
 import memory
 import picture
@@ -19,7 +20,7 @@ import reservoir
 import scan
 import streaming
 from elman.files import write_text
-from measure import Benchmark, notes
+from measure import Benchmark, measured_on, notes
 
 DOCS = Path(__file__).parents[1] / "docs"
 BENCHMARKS: dict[str, Benchmark] = {
@@ -29,6 +30,16 @@ BENCHMARKS: dict[str, Benchmark] = {
     "reservoir": reservoir.BENCHMARK,
     "memory": memory.BENCHMARK,
 }
+
+
+def filled(page: str, name: str, text: str) -> str:
+    """`page` with `text` at the place that is called `name`.
+
+    >>> filled("a <!-- x -->old<!-- /x --> b", "x", "new")
+    'a <!-- x -->\\nnew\\n<!-- /x --> b'
+    """
+    text = f"<!-- {name} -->\n{text}\n<!-- /{name} -->"
+    return re.sub(f"<!-- {name} -->.*<!-- /{name} -->", lambda _: text, page, flags=re.DOTALL)
 
 
 def main() -> None:
@@ -46,8 +57,11 @@ def main() -> None:
             results[name] = json.loads(path.read_text())
             facts, rows = results[name]["facts"], results[name]["rows"]
             text = "\n\n".join(["\n".join(benchmark.table(rows)), *notes(facts, rows)])
-            text = f"<!-- {name} -->\n{text}\n<!-- /{name} -->"
-            page = re.sub(f"<!-- {name} -->.*<!-- /{name} -->", lambda _, text=text: text, page, flags=re.DOTALL)
+            page = filled(page, name, text)
+    if (path := options.results / "hotspots.json").exists():
+        found = json.loads(path.read_text())
+        table = "\n".join(hotspots.table(found["rows"]))
+        page = filled(page, "hotspots", f"{table}\n\n{measured_on(found['facts'])}")
     write_text(options.page, page)
     if {"layers", "streaming"} <= results.keys():
         for theme in ("light", "dark"):

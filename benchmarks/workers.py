@@ -96,9 +96,13 @@ class Worker:
         """The median seconds of one run, of as many as fill `fill` seconds."""
         return self._ask({"run": task, "fill": fill})["seconds"]
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def processor_seconds(self) -> float:
         """How long all its threads have run, in all."""
-        with open(f"/proc/{self._process.pid}/stat") as stat:
+        with open(f"/proc/{self.pid}/stat") as stat:
             return sum(map(int, stat.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
