@@ -209,7 +209,7 @@ def test_a_run_has_snapshots_where_there_is_time_and_none_without_a_probe(tmp_pa
     assert steps == [11, 21, 31, 41, 51, 60]  # before the first look nothing is known of what one takes
     assert run.read_snapshot(60)["samples/text"].tolist() == ["so"]
     spent = probe.seconds
-    assert 0 < spent == pytest.approx(sum(e["seconds"] for e in run.events() if e["event"] == "probe"), rel=0.5)
+    assert spent > sum(e["seconds"] for e in run.events() if e["event"] == "probe") > 0  # writing counts too
     assert probe.snapshot_latest > 0
 
     def never(*arguments, **more):
