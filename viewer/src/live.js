@@ -20,7 +20,7 @@ export function liveStrip(record, view, changed) {
   const root = element("div", { class: "status-strip" }, list, controls);
 
   function redraw() {
-    const run = record.runs[view.state.run], { status } = run, quiet = status.updated ? Date.now() / 1000 - status.updated : 0;
+    const run = record.runs[view.state.run], { status } = run, updated = status.updated ?? live?.updated[view.state.run], quiet = updated ? Date.now() / 1000 - updated : 0;
     const alerts = document.querySelectorAll(`#training .run-words[data-run="${view.state.run}"] .alerts li`).length;
     const items = [
       ["State", stateOf(status, quiet, live)],

@@ -56,10 +56,10 @@ export function snapshotCharts(record, view, charts, say) {
       paint(c, width, height, marks) {
         const left = 44, top = 26, right = width - 10, bottom = height - 44, w = (right - left) / wide, h = (bottom - top) / targets.length;
         rows.forEach((row, k) => row.forEach((log, j) => {
-          if (Number.isNaN(log)) return;
+          if (!Number.isFinite(log)) return; // no step depends on a later one
           c.fillStyle = rgb((log - LOW) / (HIGH - LOW));
           c.fillRect(left + j * w, top + k * h, w + 0.5, h + 0.5);
-          if (log > -Infinity) marks.push({ x: left + j * w, y: top + k * h, width: w, height: h, text: `step ${number(targets[k])} from step ${number(sources[j])}: ${number(10 ** log)}` });
+          marks.push({ x: left + j * w, y: top + k * h, width: w, height: h, text: `step ${number(targets[k])} from step ${number(sources[j])}: ${number(10 ** log)}` });
         }));
         frame(c, left, top, right, bottom);
         axisBelow(c, spaced(sources.length, 7).map((j) => [j, number(sources[j])]), (j) => left + (j + 0.5) * w, bottom, left, right, "source step: where it was read");

@@ -21,7 +21,7 @@ VALUES = 400  # of one series in them
 
 
 def snapshots_of(path: Path) -> list[dict[str, Any]]:
-    """What `viewer/src/snapshots.js` draws, an entry a snapshot in the order of steps; what is not whole is left out."""
+    """What `viewer/src/snapshots.js` draws, an entry a snapshot in the order of steps; damaged ones are left out."""
     run = Run(path, silent=True)
     steps = run.snapshot_steps()
     kept = sorted({round(k) for k in np.linspace(0, len(steps) - 1, min(len(steps), MOST))}) if steps else []
@@ -51,11 +51,11 @@ def _snapshot(file: Path, changed: int) -> dict[str, Any]:
 
 def _layer(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     found: dict[str, Any] = {"gates": {}, "histograms": {}, "eigenvalues": {}}
-    itemised, targets, sources = (arrays.get(k) for k in ("itemised", "targets", "sources"))
-    known = itemised is not None and targets is not None and sources is not None
-    if known and itemised.shape == (len(targets), len(sources)):
-        found["itemised"] = packed(itemised.tolist(), len(sources))
-        found["targets"], found["sources"] = targets.tolist(), sources.tolist()
+    if {"itemised", "targets", "sources"} <= set(arrays):
+        itemised, targets, sources = (arrays[name] for name in ("itemised", "targets", "sources"))
+        if itemised.shape == (len(targets), len(sources)):
+            found["itemised"] = packed(itemised.tolist(), len(sources))
+            found["targets"], found["sources"] = targets.tolist(), sources.tolist()
     for name, array in arrays.items():
         kind, _, what = name.partition("_")
         if kind == "low" and array.shape == getattr(arrays.get(f"high_{what}"), "shape", None):
