@@ -4,6 +4,7 @@
 import { HELP, onStepKeys, zoomTo } from "./keys.js";
 import { nearest } from "./record.js";
 import { colour, FONT, inferno } from "./theme.js";
+import { onTouch } from "./touch.js";
 import { number, power } from "./words.js";
 
 export const LOW = -8, HIGH = 2; // the fixed scale: what has one colour in one run has it in all of them
@@ -28,7 +29,9 @@ export class Heatmap {
       } else stepKeys(event);
     });
     this.canvas.addEventListener("pointermove", (event) => this.hover(event));
-    this.canvas.addEventListener("pointerdown", (event) => (this.from = event.offsetX));
+    this.canvas.addEventListener("pointerdown", (event) => (this.from = event.pointerType === "touch" ? null : event.offsetX));
+    this.canvas.addEventListener("click", (event) => event.pointerType === "touch" && !this.spec?.empty && this.pin(this.stepAt(event.offsetX)));
+    onTouch(figure.plot, view, { stepAt: (x) => (this.spec?.empty ? NaN : this.stepAt(x)), places: () => this.spec?.at ?? [] });
     addEventListener("pointerup", (event) => this.release(event));
     new ResizeObserver(() => this.resize()).observe(figure.root);
   }

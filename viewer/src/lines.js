@@ -1,13 +1,14 @@
 // A figure of lines (uPlot). `describe(state)` says what to draw:
 //   {empty: why} or {title, how, yLabel, xLabel, log, series, rules, ticks, yRange, least, names, own}
 // A series is {name, x, y, colour, width, dash, alpha, kind: "line" | "dot" | "area", drawn, on}; `drawn` stands in for y where
-// areas lie on one another. A rule is {y, name, colour}, a tick {x, colour}. Logarithms are taken here: uPlot's axes stay plain.
+// areas lie on one another. A band, {low, high, colour}, fills between two series by their names. A rule is {y, name, colour}, a tick {x, colour}. Logarithms are taken here: uPlot's axes stay plain.
 // `own`: x is not the training step, so that the cursor and the zoom of the others do not reach this figure.
 
 import uPlot from "uplot";
 import { onStepKeys, zoomTo } from "./keys.js";
 import { nearest } from "./record.js";
 import { colour, FONT } from "./theme.js";
+import { onTouch } from "./touch.js";
 import { inSteps, logName, logPlaces, number } from "./words.js";
 
 export class Lines {
@@ -15,6 +16,10 @@ export class Lines {
     Object.assign(this, { figure, view, describe, height, say, onToggle });
     figure.columns = () => this.table();
     figure.plot.addEventListener("keydown", (event) => (this.spec?.own ? this.ownKeys(event) : onStepKeys(view, () => this.places, () => this.speak())(event)));
+    onTouch(figure.plot, view, {
+      stepAt: (x) => (this.plot && !this.spec.own ? this.plot.posToVal(x - (this.plot.over.getBoundingClientRect().left - figure.plot.getBoundingClientRect().left), "x") : NaN),
+      places: () => this.places ?? [],
+    });
     new ResizeObserver(() => this.resize()).observe(figure.root);
   }
 
@@ -65,6 +70,7 @@ export class Lines {
         },
       ],
       series: [{}, ...shown.map((s) => drawn(s))],
+      bands: (spec.bands ?? []).map((band) => ({ series: [band.high, band.low].map((name) => 1 + shown.findIndex((s) => s.name === name)), fill: `${colour(band.colour)}2b` })),
       hooks: { draw: [(u) => this.overlay(u, rules)], setSelect: [(u) => this.brushed(u)] },
     };
     figure.plot.replaceChildren();

@@ -2,6 +2,7 @@
 
 import { element } from "./figure.js";
 import { HELP, zoom } from "./keys.js";
+import { liveStrip } from "./live.js";
 import { readRecord } from "./record.js";
 import { themeButton } from "./theme.js";
 import { trainingCharts } from "./training.js";
@@ -13,13 +14,14 @@ const ANEW = ["run", "layer", "which", "logLoss", "smooth", "dark"];
 
 function start() {
   const record = readRecord();
-  const view = createView({ run: 0, layer: firstLayer(record.runs[0]), which: "grad_norm", logLoss: spreads(record.runs[0]), smooth: 25, step: null, pinned: null, range: null, whole: whole(record.runs[0]) });
+  const view = createView({ run: 0, layer: firstLayer(record.runs[0]), which: "grad_norm", logLoss: spreads(record.runs[0]), smooth: 25, step: null, pinned: null, range: null, whole: whole(record.runs[0]), seen: record.runs[0].layers.length > 0 });
   const live = element("p", { class: "unseen", "aria-live": "polite" });
   const { charts, parts } = trainingCharts(record, view, (text) => (live.textContent = text));
   const bar = toolbar(record, view);
+  const strip = liveStrip(record, view, (run, news) => arrived(record, view, charts, run, news));
   document.getElementById("training-charts").replaceChildren(
     element("p", { class: "how", id: "keys" }, `All charts below share one cursor and one range of steps. Drag across a chart to zoom in. ${HELP}.`),
-    bar.root, element("div", { class: "charts" }, ...parts), live,
+    strip.root, bar.root, element("div", { class: "charts" }, ...parts), live,
   );
   document.getElementById("page-tools").append(themeButton((dark) => view.set({ dark })));
   document.documentElement.classList.add("alive");
@@ -40,12 +42,31 @@ function start() {
       else if (changed.has("step") || changed.has("pinned")) chart.follow();
     }
     bar.redraw();
+    if (changed.has("run")) strip.redraw();
     showRun(view.state.run);
   });
   for (const [id, chart] of Object.entries(charts)) if (!id.startsWith("gates-")) chart.redraw();
   bar.redraw();
+  strip.redraw();
   showRun(0);
   window.elman = { charts, view, record };
+}
+
+// New numbers of a run: where they are of the one that is shown, its charts are drawn anew; the cursor and the zoom stay.
+function arrived(record, view, charts, index, { stepsOnly, words }) {
+  if (words) jumps(view);
+  if (index !== view.state.run) return;
+  const run = record.runs[index], few = stepsOnly && run.last < 1e9 ? ["loss", "norm", "lr"] : null;
+  view.state.whole = whole(run);
+  if (!view.state.seen && run.layers.length) Object.assign(view.state, { seen: true, layer: firstLayer(run) });
+  const box = document.getElementById("loss-log");
+  if (!view.state.chosen && spreads(run) && !view.state.logLoss) box.checked = view.state.logLoss = true;
+  for (const [id, chart] of Object.entries(charts)) {
+    if (id.startsWith("gates-")) continue;
+    if (!few || few.includes(id)) chart.redraw();
+    else chart.zoomed();
+  }
+  view.set({ news: (view.state.news ?? 0) + 1 }); // the toolbar and whoever else listens
 }
 
 const only = (changed, ...keys) => [...changed].every((key) => keys.includes(key));
@@ -73,18 +94,19 @@ function toolbar(record, view) {
   runs.box.append(...record.runs.map((run, index) => element("option", { value: String(index) }, run.name)));
   const slider = element("input", { type: "range", id: "cursor", "aria-label": "Cursor: training step", oninput: () => view.set({ step: Number(slider.value) }) });
   const readout = element("output", { for: "cursor" });
+  const farther = element("button", { type: "button", title: "Zoom out", "aria-label": "Zoom out", onclick: () => zoom(view, 2) }, "−");
   const closer = element("button", { type: "button", title: "Zoom in at the cursor", "aria-label": "Zoom in at the cursor", onclick: () => zoom(view, 0.5) }, "+");
   const wider = element("button", { type: "button", id: "all", onclick: () => view.set({ range: null }) }, "All steps");
-  const root = element("div", { class: "toolbar", role: "group", "aria-label": "Run, layer and cursor of the charts" }, runs.label, layers.label, slider, readout, closer, wider);
-  let listed = -1;
+  const root = element("div", { class: "toolbar", role: "group", "aria-label": "Run, layer and cursor of the charts" }, runs.label, layers.label, slider, readout, closer, farther, wider);
+  let listed = "";
   return {
     root,
     redraw() {
       const { run, layer, step, range, whole: all } = view.state, seen = record.runs[run].layers;
       runs.label.hidden = record.runs.length < 2;
       layers.label.hidden = seen.length < 2;
-      if (listed !== run) layers.box.replaceChildren(...seen.map((l, index) => element("option", { value: String(index) }, `${l.name} (${l.cell})`)));
-      listed = run;
+      if (listed !== `${run} ${seen.length}`) layers.box.replaceChildren(...seen.map((l, index) => element("option", { value: String(index) }, `${l.name} (${l.cell})`)));
+      listed = `${run} ${seen.length}`;
       runs.box.value = String(run);
       layers.box.value = String(layer);
       [slider.min, slider.max] = range ? [Math.ceil(range[0]), Math.floor(range[1])] : all;
@@ -108,6 +130,7 @@ function jumps(view) {
       const at = place[item.dataset.kind];
       document.getElementById(`chart-${at}`).scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "center" });
     };
+    if (item.querySelector("button")) continue; // it is one already
     const button = element("button", { type: "button", onclick: go }, ...item.childNodes);
     item.replaceChildren(button);
   }

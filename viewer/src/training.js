@@ -5,6 +5,7 @@ import { Heatmap, HEATMAP_HELP } from "./heatmap.js";
 import { HELP } from "./keys.js";
 import { Lines } from "./lines.js";
 import { nearest, unpacked } from "./record.js";
+import { snapshotCharts } from "./snapshots.js";
 import { number, percent } from "./words.js";
 
 const UNSEEN = "No look inside was recorded: probing was off (probe=0), the weights were searched for without a gradient, or no step is done yet.";
@@ -33,7 +34,7 @@ export function trainingCharts(record, view, say) {
     return figure.root;
   }
 
-  const logBox = element("input", { type: "checkbox", id: "loss-log", checked: view.state.logLoss, onchange: (e) => view.set({ logLoss: e.target.checked }) });
+  const logBox = element("input", { type: "checkbox", id: "loss-log", checked: view.state.logLoss, onchange: (e) => view.set({ logLoss: e.target.checked, chosen: true }) });
   const smoothing = element("input", { type: "range", id: "loss-smooth", min: "0", max: "100", value: String(view.state.smooth), oninput: (e) => view.set({ smooth: Number(e.target.value) }) });
   const parts = [];
 
@@ -105,17 +106,23 @@ export function trainingCharts(record, view, say) {
 
   parts.push(gateGroup(view, layer, charts, say));
 
-  parts.push(lines("stability", "What one step does to a gradient", "Around 1 a gradient keeps its size from step to step; well below it fades, well above it grows.", () => {
+  parts.push(lines("stability", "What one step does to a gradient", "Around 1 a gradient keeps its size from step to step; well below it fades, well above it grows. The bands hold the middle 90 % of the steps that were looked at.", () => {
     const seen = layer();
     if (!seen) return { empty: UNSEEN };
     const series = [
-      ["jacobian_radius", "spectral radius of the step's Jacobian", "s1"],
-      ["jacobian_norm", "its norm: the most a step can stretch", "s5"],
+      ["jacobian_radius", "spectral radius of the step's Jacobian, mean over steps", "s1"],
+      ["jacobian_norm", "its norm: the most a step can stretch, mean", "s5"],
       ["radius", "spectral radius of W_hh", "s4"],
     ].filter(([key]) => seen[key]).map(([key, name, paint]) => ({ name, x: seen.at, y: seen[key], colour: paint, dash: key === "jacobian_norm" ? DASHES[1] : undefined }));
     if (!series.length) return { empty: "The step's Jacobian was not recorded: it is left out for a state of more than 512 numbers." };
-    const end = (seen.jacobian_radius ?? seen.radius).at(-1);
-    return { title: `Stability: one step of ${seen.name} changes a gradient ${number(end)}-fold at the end`, yLabel: "factor a step", log: true, series, rules: [{ y: 1, name: "neither grows nor fades" }] };
+    const end = (seen.jacobian_radius ?? seen.radius).at(-1), bands = [];
+    for (const [key, word, paint] of [["jacobian_radius_band", "radius", "s1"], ["jacobian_norm_band", "norm", "s5"]]) {
+      if (!seen[key]) continue;
+      const names = ["5th", "95th"].map((which) => `${word}, ${which} percentile`);
+      names.forEach((name, k) => series.push({ name, x: seen.at, y: seen[key][k], colour: paint, width: 0.75, alpha: 0.5, quiet: true }));
+      bands.push({ low: names[0], high: names[1], colour: paint });
+    }
+    return { title: `Stability: one step of ${seen.name} changes a gradient ${number(end)}-fold at the end`, yLabel: "factor a step", log: true, series, bands, rules: [{ y: 1, name: "neither grows nor fades" }] };
   }));
 
   const hidden = new Set();
@@ -141,6 +148,7 @@ export function trainingCharts(record, view, say) {
     return { title: `Effective rank: the states of ${seen.name} span ${number(seen.rank.at(-1))} of ${number(seen.units)} directions`, yLabel: "directions", least: 2, series: [{ name: "effective rank", x: seen.at, y: seen.rank, colour: "s1" }] };
   }));
 
+  parts.push(...snapshotCharts(record, view, charts, say));
   return { charts, parts };
 }
 

@@ -173,6 +173,16 @@ class Recurrent(nn.Module):
         weights = self._all_weights()[index]
         return self._sequence(x.unsqueeze(0), parts, weights, lengths=None, reset=None, trace=None)[1]
 
+    def one_layer(self, index: int, x: Tensor, parts: Parts | None = None) -> Tensor:
+        """A layer and direction over what it reads, `(T, B, size)`, from its state's parts, `(B, size)`: its y."""
+        if parts is None and self.learned_state:
+            parts = tuple(getattr(self, f"{letter}_0")[index].expand(x.shape[1], -1) for letter in self.letters)
+        backward = index % self._directions == 1
+        weights = self._all_weights()[index]
+        x = reverse_time(x, None) if backward else x
+        y, _ = self._sequence(x, parts, weights, lengths=None, reset=None, trace=None)
+        return reverse_time(y, None) if backward else y
+
     def _shapes(self, columns: int) -> dict[str, tuple[int, ...]]:
         """Of the parameters of one layer and direction that reads `columns` numbers a step, by kind, in their order.
 

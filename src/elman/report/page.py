@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -19,6 +20,7 @@ from elman.report.panels import Panel
 from elman.report.recording import embedded, record_of
 from elman.report.runs import Run, Scores, names_of, read_run
 from elman.report.scores import Group, groups_of, headline, score_table, verdict
+from elman.report.snapshots import snapshots_of
 from elman.report.training import words_of
 
 FORMAT = 1  # of the numbers in the page, which viewer/src/record.js reads
@@ -31,6 +33,12 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
     scores is the one whose forecasts are drawn. What is missing from a folder is said in its place on the page.
     Raises InputError (a ValueError) where a folder is no run folder.
     """
+    write_text(path, page_of(runs, title=title))
+    return path
+
+
+def page_of(runs: Sequence[Path], *, title: str | None = None, live: Mapping[str, Any] | None = None) -> str:
+    """The same page as text. `live`: what the page needs to follow the runs on a server of its own."""
     if not runs:
         raise InputError("expected at least one run folder, found none: name the folder that `elman fit ... -o` made")
     read = [read_run(Path(run)) for run in runs]
@@ -43,7 +51,7 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
         lstrip_blocks=True,
     )
     environment.globals["svg"] = Markup  # only for what Chart.svg made, which escapes the words it is given
-    html = environment.get_template("page.html").render(
+    return environment.get_template("page.html").render(
         title=title or _title(groups, read),
         verdict=verdict(groups) if groups else ["There are no scores to show yet."],
         numbers=headline(groups[0]) if groups else [],
@@ -57,12 +65,20 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
         dark={role: colours[1] for role, colours in PALETTE.items()},
         css=Markup(_shipped("page.css") + _shipped("viewer.css")),
         record=Markup(
-            embedded({"format": FORMAT, "runs": [record_of(run, name) for run, name in zip(read, names, strict=True)]})
+            embedded(
+                {
+                    "format": FORMAT,
+                    "runs": [
+                        record_of(run, name) | {"snapshots": snapshots_of(run.path)}
+                        for run, name in zip(read, names, strict=True)
+                    ],
+                    "live": live,
+                }
+            )
         ),
+        live=live is not None,
         viewer=Markup(_shipped("viewer.js")),
     )
-    write_text(path, html)
-    return path
 
 
 def _shipped(name: str) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from elman.report.marks import Floats, thin_line
 from elman.report.runs import Row, Run, number
+from elman.report.status import status_of
 
 POINTS = 2000
 COLUMNS = 400
@@ -52,6 +53,7 @@ def record_of(run: Run, name: str) -> dict[str, Any]:
         },
         "layers": _layers(probes),
         "updates": _updates(probes),
+        "status": status_of(run),
     }
 
 
@@ -121,7 +123,7 @@ def _layer(name: str, looks: list[tuple[int, Row]]) -> dict[str, Any]:
         "at": [step for step, _ in looks],
         "lags": last["lags"],
         "norms": {
-            key: _packed([row.get(key) for row in rows], len(last["lags"]))
+            key: packed([row.get(key) for row in rows], len(last["lags"]))
             for key in ("grad_norm", "grad_norm_c")
             if key in last
         },
@@ -130,9 +132,13 @@ def _layer(name: str, looks: list[tuple[int, Row]]) -> dict[str, Any]:
             for letter in gates_of(last)
         },
     }  # fmt: skip
-    for key in ("horizon", "dead", "stuck", "rank", "size", "radius", "jacobian_radius", "jacobian_norm"):
+    for key in ("horizon", "dead", "stuck", "rank", "size", "radius", "jacobian_radius", "jacobian_norm", "lyapunov"):
         if any(number(row.get(key)) is not None for row in rows):
             layer[key] = [_short(row.get(key)) for row in rows]
+    for key in ("jacobian_radius_band", "jacobian_norm_band"):
+        bands = [band if isinstance(band := row.get(key), list) and len(band) == 2 else (None, None) for row in rows]
+        if any(number(low) is not None for low, _ in bands):
+            layer[key] = [[_short(band[end]) for band in bands] for end in (0, 1)]
     return layer
 
 
@@ -159,7 +165,7 @@ def _columns(count: int) -> list[int]:
     return sorted({round(k) for k in np.linspace(0, count - 1, min(count, COLUMNS))}) if count else []
 
 
-def _packed(profiles: Sequence[Any], lags: int) -> str:
+def packed(profiles: Sequence[Any], lags: int) -> str:
     """Norms of shape (columns, lags) as base64 of 16-bit logarithms, least significant byte first."""
     rows = [p if isinstance(p, list) and len(p) == lags else [None] * lags for p in profiles]
     numbers = [[number(value) for value in row] for row in rows]

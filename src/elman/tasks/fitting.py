@@ -14,6 +14,7 @@ from elman.training.loop import train
 from elman.training.optimizers import optimizer
 from elman.training.record import Run
 from elman.training.schedules import schedule
+from elman.training.snapshots import Arrays
 
 
 class Lessons(Protocol):
@@ -38,6 +39,9 @@ class Lessons(Protocol):
         """The mean over the validation part, shared out to all processes."""
 
     def probe(self, every: int) -> Probe: ...
+
+    def samples(self, network: nn.Module) -> Arrays:
+        """What the network says now on a few fixed cases, as `elman.training.snapshots` names it; {} for nothing."""
 
     def facts(self) -> dict[str, float]:
         """What a diagnosis needs to know of the data."""
@@ -80,6 +84,9 @@ def fit_network(
             on_event=note,
         )
     else:
+        probe = lessons.probe(settings.probe) if settings.probe and world.first else None
+        if probe:
+            probe.samples = lessons.samples
         steps = settings.epochs * -(-lessons.batches_an_epoch // settings.accumulate)
         train(
             network,
@@ -102,7 +109,7 @@ def fit_network(
             weigh=lessons.weigh,
             average=settings.average,
             precision=settings.precision,
-            probe=lessons.probe(settings.probe) if settings.probe and world.first else None,
+            probe=probe,
             world=world,
             run=run,
             resume=resume,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -11,9 +12,12 @@ from elman.data.windows import Batch, Windows
 from elman.training.diagnostics import Probe
 from elman.training.distributed import World
 from elman.training.losses import mse, pinball
+from elman.training.snapshots import Arrays
 
 AT_ONCE = 1024  # windows that the network reads at once where no gradient is needed
 PROBED = 16  # windows through which a network in training is looked at
+SAMPLED = 6  # windows whose forecasts a snapshot keeps, with a history SHOWN times as long, of at most MOST_SHOWN steps
+SHOWN, MOST_SHOWN = 3, 200
 
 
 def probe(windows: Windows, origins: Tensor, *, horizon: int, truncate: int | None, every: int) -> Probe:
@@ -73,6 +77,29 @@ class ForecastLessons:
 
     def probe(self, every: int) -> Probe:
         return probe(self.windows, self.train_on, horizon=self.windows.horizon, truncate=self.truncate, every=every)
+
+    def samples(self, network: nn.Module) -> Arrays:
+        """The forecasts, not calibrated, of a few validation windows, beside what was measured before and ahead."""
+        picked = torch.linspace(0, len(self.validate_on) - 1, min(SAMPLED, len(self.validate_on)))
+        origins = self.validate_on[picked.round().long()]
+        windows = self.windows
+        with torch.no_grad():
+            scaled = network(windows.batch(origins).x, windows.horizon)[..., :1].double().numpy()
+        forecast = windows.scaling.inverse(windows.panel, origins, scaled)[..., 0]
+        at = windows.starts[origins[:, 0].numpy()] + origins[:, 1].numpy()
+        before = np.arange(1 - min(windows.window, SHOWN * windows.horizon, MOST_SHOWN), 1)
+        names = [windows.panel.series[k].name for k in origins[:, 0].tolist()]
+        several = len(windows.panel.series) > 1
+        label = [
+            f"{name}, {windows.times[int(t)]}" if several else str(windows.times[int(t)])
+            for name, t in zip(names, at, strict=True)
+        ]
+        return {
+            "history": windows.observed[at[:, None] + before].astype(np.float32),
+            "truth": windows.observed[at[:, None] + np.arange(1, windows.horizon + 1)].astype(np.float32),
+            "forecast": forecast.astype(np.float32),
+            "label": np.array([text.removesuffix(" 00:00:00") for text in label]),
+        }
 
     def facts(self) -> dict[str, float]:
         """The loss of the best forecast that is always the same, and how many windows leak into the validation."""

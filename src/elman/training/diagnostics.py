@@ -15,15 +15,18 @@ import torch
 from torch import Tensor, nn
 
 from elman.layers.classic import RNN
-from elman.layers.jacobian import step_jacobian
-from elman.layers.recurrent import Recurrent
+from elman.layers.jacobian import inner_steps, step_jacobians
+from elman.layers.recurrent import Recurrent, State
 from elman.layers.trace import LayerTrace, Trace
+from elman.training.snapshots import Arrays, arrays_of, hidden_weights
 
 HORIZON = 1e-3  # a gradient this small beside that of lag 0 is taken for gone
 LOW, HIGH = 0.1, 0.9  # a gate outside of these is nearly shut or nearly open
 SATURATED = 0.97  # the same for what a tanh gives
 DEAD = 1e-4  # a unit whose spread over steps and sequences is smaller carries nothing
 LAGS = 64  # of a longer sequence, so many are kept, further and further apart
+TINY = 1e-30  # a gradient below has lost its digits
+FIRST_SNAPSHOT = 5  # times a look is what the first snapshot is taken to cost
 LARGEST = 512  # numbers in a state; the Jacobian of a larger one would cost more than it tells
 SQUASHED_BY_TANH = ("g", "n")
 
@@ -33,6 +36,9 @@ class Probe:
 
     `loss(model)` is a scalar on that batch that depends on the last step alone, else the gradient by lag is a
     mixture of many; sequences of one length, else the last steps are not one step.
+
+    `samples(model)`: what the network says now on a few fixed cases, as arrays that a snapshot keeps; see
+    `elman.training.snapshots`.
 
     >>> from elman.layers import LSTM
     >>> x = torch.randn(30, 4, 2)
@@ -44,22 +50,45 @@ class Probe:
     ('l0', 30, 30, ['f', 'g', 'i', 'o'])
     """
 
-    def __init__(self, loss: Callable[[nn.Module], Tensor], *, every: int = 50, share: float = 0.03):
-        self.loss, self.every, self.share = loss, every, share
-        self.seconds = self.latest = 0.0  # that looks have taken, and the latest one
+    def __init__(
+        self,
+        loss: Callable[[nn.Module], Tensor],
+        *,
+        every: int = 50,
+        share: float = 0.03,
+        samples: Callable[[nn.Module], Arrays] | None = None,
+    ):
+        self.loss, self.every, self.share, self.samples = loss, every, share, samples
+        self.seconds = self.latest = 0.0  # that looks and snapshots have taken, and the latest look
+        self.snapshot_latest: float | None = None  # what the latest snapshot took beyond its look
 
     def due(self, step: int, elapsed: float) -> bool:
         """Whether to look after the step that follows `step` steps; the first is always looked at.
 
-        There has to be time for this look and for the one at the end, which is taken in any case.
+        There has to be time for this look and for the one at the end, which is taken in any case, and for its snapshot.
         """
         if step % self.every:
             return False
-        return step == 0 or self.seconds + 2 * self.latest <= self.share * elapsed
+        return step == 0 or self.seconds + 2 * self.latest + (self.snapshot_latest or 0) <= self.share * elapsed
 
-    def look(self, model: nn.Module, before: list[Tensor] | None = None) -> dict[str, Any]:
+    def affords_snapshot(self, elapsed: float, *, last: bool = False) -> bool:
+        """Whether there is time for a look with a snapshot, and, unless it is the last one, for those at the end."""
+        if not self.latest:
+            return False  # nothing is known yet of what a look takes
+        one = self.latest + (FIRST_SNAPSHOT * self.latest if self.snapshot_latest is None else self.snapshot_latest)
+        return self.seconds + (one if last else 2 * one) <= self.share * elapsed
+
+    def took_to_write(self, seconds: float) -> None:
+        """Counts what it took to write a snapshot away among what it costs."""
+        self.seconds += seconds
+        self.snapshot_latest = (self.snapshot_latest or 0) + seconds
+
+    def look(
+        self, model: nn.Module, before: list[Tensor] | None = None, *, snapshot: Arrays | None = None
+    ) -> dict[str, Any]:
         """What was seen, as JSON takes it. `before`: the trained parameters before the last step.
 
+        snapshot: a dictionary that is filled with the arrays of a snapshot.
         The model, its gradients and all random numbers to come are left as they were.
         """
         began = time.perf_counter()
@@ -70,6 +99,12 @@ class Probe:
             with torch.random.fork_rng(devices=[]), torch.enable_grad(), _can_trace(), traced(model) as calls:
                 value = self.loss(model)
                 torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
+                middle = time.perf_counter()
+                if snapshot is not None:
+                    snapshot |= arrays_of([call for call in calls if call.has_gradient])
+                    if self.samples:
+                        snapshot |= {f"samples/{name}": array for name, array in self.samples(model).items()}
+                aside = time.perf_counter() - middle
         finally:
             for module, mode in modes.items():
                 module.training = mode
@@ -80,8 +115,11 @@ class Probe:
                     n: _short((p - old).norm() / p.norm().clamp(min=1e-12))
                     for (n, p), old in zip(parameters.items(), before, strict=True)
                 }
-        self.latest = seen["seconds"] = time.perf_counter() - began
-        self.seconds += self.latest
+        taken = seen["seconds"] = time.perf_counter() - began
+        self.latest = taken - aside
+        if snapshot is not None:
+            self.snapshot_latest = aside
+        self.seconds += taken
         return seen
 
 
@@ -97,7 +135,8 @@ def traced(model: nn.Module) -> Iterator[list["Call"]]:
         *rest, trace = result
         assert isinstance(layer, Recurrent)
         x = args[0] if args else kwargs["x"]
-        calls.append(Call(names[layer], layer, x, trace))
+        state = args[1] if len(args) > 1 else kwargs.get("state")
+        calls.append(Call(names[layer], layer, x, state, trace))
         return tuple(rest)
 
     names = {m: n for n, m in model.named_modules() if isinstance(m, Recurrent)}
@@ -130,25 +169,38 @@ class Call:
     name: str
     layer: Recurrent
     x: Tensor
+    state: State | None
     trace: Trace
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether the loss depends on this call."""
+        try:
+            return self.trace.grad_norm is not None
+        except RuntimeError:
+            return False
+
+    def layer_name(self, index: int) -> str:
+        """Of one layer and direction of the stack, as its parameters have it: `encoder.l0`, `encoder.l0_reverse`."""
+        depth, backward = divmod(index, 2) if self.layer.bidirectional else (index, 0)
+        name = f"l{depth}" + ("_reverse" if backward else "")
+        return f"{self.name}.{name}" if self.name else name
 
     def measure(self) -> list[dict[str, Any]]:
         """One dictionary for each layer and direction of the stack."""
         directions = 2 if self.layer.bidirectional else 1
-        try:
-            norms = self.trace.grad_norm
-        except RuntimeError:  # the loss does not depend on this call
+        if not self.has_gradient:
             return []
-        seen = []
+        norms, seen = self.trace.grad_norm, []
         for index, trace in enumerate(self.trace.layers):
-            depth, backward = index // directions, index % directions == 1
-            name = f"l{depth}" + ("_reverse" if backward else "")
+            backward = index % directions == 1
             by_lag = norms[:, index] if backward else norms[:, index].flip(0)
             measured: dict[str, Any] = {
-                "name": f"{self.name}.{name}" if self.name else name,
+                "name": self.layer_name(index),
                 "cell": type(self.layer).__name__,
                 "steps": len(by_lag),
                 "horizon": horizon(by_lag),
+                "lyapunov": lyapunov(by_lag),
                 "lags": (lags := kept_lags(len(by_lag))),
                 "grad_norm": [_short(v) for v in by_lag[lags]],
                 # A simple network's h is among them, and is no gate.
@@ -162,18 +214,44 @@ class Call:
             seen.append(measured)
         return seen
 
-    def _stability(self, index: int) -> dict[str, float]:
-        """The spectral radius of W_hh, for a simple network, and that of the step's Jacobian."""
-        found = {}
+    def _stability(self, index: int) -> dict[str, Any]:
+        """The spectral radius of W_hh, for a simple network, and what the Jacobians of several steps do.
+
+        Of their spectral radii and norms (the largest singular values) the means and the 5th and 95th percentiles.
+        """
+        found: dict[str, Any] = {}
         if isinstance(self.layer, RNN) and self.layer.hidden_size <= LARGEST:
-            depth, backward = divmod(index, 2) if self.layer.bidirectional else (index, 0)
-            found["radius"] = radius(getattr(self.layer, f"weight_hh_l{depth}" + ("_reverse" if backward else "")))
-        if sum(self.layer.state_sizes) <= LARGEST:
-            jacobian = step_jacobian(self.layer, self.trace, self.x, index)
-            if jacobian is not None and torch.isfinite(jacobian).all():
-                found["jacobian_radius"] = radius(jacobian)
-                found["jacobian_norm"] = _short(torch.linalg.matrix_norm(jacobian, 2))
+            found["radius"] = radius(hidden_weights(self.layer, index))
+        size = sum(self.layer.state_sizes)
+        if size <= LARGEST:
+            steps = inner_steps(self.trace.layers[index].h.shape[0], jacobians_for(size))
+            jacobians = step_jacobians(self.layer, self.trace, self.x, index, steps) if steps else None
+            if jacobians is not None and torch.isfinite(jacobians).all():
+                radii = torch.linalg.eigvals(jacobians.double()).abs().amax(-1)
+                for name, values in (("radius", radii), ("norm", torch.linalg.matrix_norm(jacobians.double(), 2))):
+                    found[f"jacobian_{name}"] = _short(values.mean())
+                    ends = torch.quantile(values, values.new_tensor([0.05, 0.95]))
+                    found[f"jacobian_{name}_band"] = [_short(end) for end in ends]
         return found
+
+
+def jacobians_for(size: int) -> int:
+    """At how many steps the Jacobian of a state of so many numbers is taken: eigenvalues cost its third power."""
+    return 8 if size <= 64 else 3 if size <= 256 else 1
+
+
+def lyapunov(by_lag: Tensor) -> float | None:
+    """The mean growth of the gradient's logarithm a step back: below 0 it fades, above 0 it grows.
+
+    Over the steps back to the sequence's second, or to where single precision ends: a finite-time estimate of the
+    largest Lyapunov exponent, as the transposed Jacobians have the same one.
+
+    >>> lyapunov(torch.tensor([1.0, 0.5, 0.25, 0.125, 0.0]))
+    -0.6931
+    """
+    good = (by_lag[:-1] > TINY) & torch.isfinite(by_lag[:-1])
+    reach = int(good.long().cumprod(0).sum()) - 1
+    return _short((by_lag[reach] / by_lag[0]).log() / reach) if reach >= 1 else None
 
 
 def horizon(by_lag: Tensor) -> int:

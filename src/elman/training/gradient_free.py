@@ -138,8 +138,10 @@ def search(
             if not replayed:
                 close(generation)
             generation = []
-        if not replayed and interrupted():
+        if not replayed and (interrupted() or (run and run.asked_to_stop())):
             checkpoint()
+            if run:
+                run.stop_path.unlink(missing_ok=True)
             raise KeyboardInterrupt
         if not replayed and time.perf_counter() - saved > SAVED_EVERY:
             checkpoint()

@@ -19,6 +19,7 @@ from elman.training.distributed import ALONE, World
 from elman.training.interrupt import held_interrupts
 from elman.training.record import Run
 from elman.training.schedules import Schedule
+from elman.training.snapshots import Arrays
 
 BatchT = TypeVar("BatchT")
 
@@ -70,7 +71,8 @@ def train(
     on_event: called with each event as it is recorded: a step, a probe, an epoch, the end.
 
     Raises TrainingError when the loss or the gradient is not finite, the loss explodes, or another process is lost.
-    Ctrl-C and SIGTERM end the step, save a checkpoint and raise KeyboardInterrupt.
+    Ctrl-C, SIGTERM and a file named `stop` in the run folder end the step, save a checkpoint and raise
+    KeyboardInterrupt.
 
     >>> net = nn.Linear(1, 1)
     >>> data = [(torch.ones(4, 1), torch.ones(4, 1))]
@@ -129,6 +131,25 @@ def train(
         if on_event:
             on_event({"event": event, **values})
 
+    def interrupted() -> bool:
+        return held() or bool(run and run.asked_to_stop())
+
+    def pause() -> None:
+        checkpoint()
+        if run and not run.silent:
+            run.stop_path.unlink(missing_ok=True)
+        raise KeyboardInterrupt
+
+    def look_inside(probe: Probe, before: list[torch.Tensor] | None, last: bool = False) -> None:
+        elapsed = time.perf_counter() - began
+        wanted = run is not None and (last or run.snapshot_due(progress.step))
+        arrays: Arrays | None = {} if wanted and probe.affords_snapshot(elapsed, last=last) else None
+        tell("probe", step=progress.step, **probe.look(model, before, snapshot=arrays))
+        if run and arrays:
+            began_writing = time.perf_counter()
+            run.snapshot(progress.step, arrays)
+            probe.took_to_write(time.perf_counter() - began_writing)
+
     def stop_unless(good: bool, what: str) -> None:
         if not good:
             tell("error", step=progress.step, message=what)
@@ -140,7 +161,7 @@ def train(
                 + (f". The last good checkpoint is kept in {run.path}" if run and run.checkpoint_path.exists() else "")
             )
 
-    with held_interrupts() as interrupted:
+    with held_interrupts() as held:
         while progress.epoch < epochs and not _patience_is_over(progress, patience):
             model.train()
             state = state if progress.batch else None
@@ -208,10 +229,9 @@ def train(
                     lr=optimizer.param_groups[0]["lr"],
                 )  # fmt: skip
                 if probe and looked:
-                    tell("probe", step=progress.step, **probe.look(model, before))
+                    look_inside(probe, before)
                 if asked if world.size > 1 else interrupted():  # several processes agreed on it before the step
-                    checkpoint()
-                    raise KeyboardInterrupt
+                    pause()
                 if due:
                     checkpoint()
 
@@ -239,7 +259,7 @@ def train(
             progress.epoch, progress.batch, progress.loss_sum, progress.weight_sum = progress.epoch + 1, 0, 0.0, 0.0
             checkpoint()
             if asked if world.size > 1 else interrupted():
-                raise KeyboardInterrupt
+                pause()
 
     if not best and averaged:
         best = averaged.weights
@@ -247,7 +267,7 @@ def train(
         model.load_state_dict(best)
     model.eval()
     if probe:
-        tell("probe", step=progress.step, **probe.look(model))
+        look_inside(probe, None, last=True)
     reason = "all epochs" if progress.epoch >= epochs else "early stopping"
     tell("end", step=progress.step, reason=reason, seconds=progress.seconds)
     if run:

@@ -3,21 +3,30 @@
 import json
 import os
 import shutil
+import time
 import tomllib
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomli_w
 
 from elman.errors import InputError
 from elman.files import finite, replacing
+from elman.training.snapshots import MOST, Arrays
 
 FORMAT = 1
+FLUSHED_EVERY = 1.0  # seconds; whoever watches the run sees it no later
 
 
 class Run:
-    """A run folder: `config.toml`, `events.jsonl`, `checkpoint.safetensors` while training, `model/` after it."""
+    """A run folder: `config.toml`, `events.jsonl`, `checkpoint.safetensors` while training, `model/` after it.
+
+    `snapshots/STEP.npz` holds the arrays of a few looks inside. A file named `stop` in it asks the training to stop.
+    """
 
     def __init__(
         self,
@@ -34,6 +43,8 @@ class Run:
         self.path, self.silent = Path(path), silent
         self.about = {"label": label, "command": command}
         self._pending: list[str] = []
+        self._flushed = time.monotonic()
+        self._snapshot_steps: list[int] | None = None
 
     @property
     def events_path(self) -> Path:
@@ -86,11 +97,14 @@ class Run:
             raise InputError(f"{path} is not whole TOML: {error}") from None
 
     def record(self, event: str, **values: Any) -> None:
-        """Note one event; it reaches the file at the next `flush`."""
+        """Note one event; it reaches the file at the next `flush`, or with an event a second later."""
         if not self.silent:
             self._pending.append(json.dumps(finite({"event": event, **values})) + "\n")
+            if time.monotonic() - self._flushed > FLUSHED_EVERY:
+                self.flush()
 
     def flush(self) -> None:
+        self._flushed = time.monotonic()
         if self._pending:
             with open(self.events_path, "a", encoding="utf-8") as file:
                 file.write("".join(self._pending))
@@ -113,16 +127,81 @@ class Run:
                 raise InputError(f"{self.events_path}, line {number} is not an event; the file was changed")
         return found
 
+    @property
+    def stop_path(self) -> Path:
+        return self.path / "stop"
+
+    def asked_to_stop(self) -> bool:
+        """Whether somebody has put the file there that asks the training to stop as if it were interrupted."""
+        return self.stop_path.exists()
+
+    def snapshot_path(self, step: int) -> Path:
+        return self.path / "snapshots" / f"{step}.npz"
+
+    def snapshot_steps(self) -> list[int]:
+        """The steps at which there is a snapshot, in their order."""
+        found = (self.path / "snapshots").glob("*.npz")
+        return sorted(int(path.stem) for path in found if path.stem.isdecimal())
+
+    def snapshot_due(self, step: int) -> bool:
+        """Whether a snapshot at `step` would lie no closer to the one before than those usually do."""
+        if self.silent:
+            return False
+        if self._snapshot_steps is None:
+            self._snapshot_steps = self.snapshot_steps()
+        steps = self._snapshot_steps
+        if len(steps) < 2:
+            return True
+        return step - steps[-1] >= 0.9 * (steps[-1] - steps[0]) / (len(steps) - 1)
+
+    def snapshot(self, step: int, arrays: Arrays) -> None:
+        """Keep arrays under the step; of too many snapshots every second one goes, but the first and this one stay.
+
+        The arrays are plain numbers and texts, never pickled; InputError where one is not.
+        """
+        if self.silent:
+            return
+        for name, array in arrays.items():
+            if np.asarray(array).dtype.hasobject:
+                raise InputError(f"a snapshot holds numbers and texts; {name!r} holds Python objects")
+        with replacing(self.snapshot_path(step)) as aside, open(aside, "wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # it has an argument beside the arrays
+        steps = self.snapshot_steps()
+        if len(steps) > MOST:
+            for gone in steps[1:-1:2]:
+                self.snapshot_path(gone).unlink(missing_ok=True)
+        self._snapshot_steps = self.snapshot_steps()
+
+    def read_snapshot(self, step: int) -> Arrays:
+        """The arrays that were kept at a step; InputError where there are none, or the file is not whole."""
+        return read_arrays(self.snapshot_path(step))
+
     def rewind(self, step: int, epoch: int) -> None:
         """Keep the facts, `step` steps and `epoch` epochs: a resumed run does the rest again, and its end."""
         if self.silent:
             return
+        self.stop_path.unlink(missing_ok=True)
+        for later in self.snapshot_steps():
+            if later > step:
+                self.snapshot_path(later).unlink(missing_ok=True)
+        self._snapshot_steps = None
         self._pending.clear()
         done = {"step": step, "epoch": epoch - 1}
         by = {"step": "step", "probe": "step", "epoch": "epoch"}
         kept = [e for e in self.events() if e["event"] == "fact" or ((k := by.get(e["event"])) and e[k] <= done[k])]
         with replacing(self.events_path) as aside:
             aside.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
+
+
+def read_arrays(path: Path) -> Arrays:
+    """The arrays of a snapshot by name; InputError where there is none, or it is not whole. Nothing in it is run."""
+    try:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path} is not a whole snapshot ({error}); it was truncated or changed") from None
 
 
 def without_none(value: Any) -> Any:
