@@ -89,6 +89,7 @@ class Forecaster(ForecastSettings, Estimator):
             recording = self._open_run(run, facts, resume=resume, force=force, world=world)
             self._train(lessons, recording, resume, on_event, world)
             if recording and world.first:
+                lessons.keep_samples(recording.path)  # before the model, which says that the run is whole
                 self.save(recording.model_path)
                 recording.checkpoint_path.unlink(missing_ok=True)
         return self
