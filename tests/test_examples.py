@@ -11,6 +11,7 @@ QUICK = {
     "adding_problem.py": ["--steps", "20", "--updates", "20"],
     "copy_task.py": ["--delays", "3", "--updates", "20"],
     "flood_warning.py": ["--epochs", "8"],
+    "next_character.py": ["--characters", "6000", "--epochs", "1", "--hidden-size", "16"],
     "sequential_digits.py": ["--epochs", "1"],
     "without_a_gradient.py": ["--evaluations", "100"],
 }

@@ -2,6 +2,7 @@
 
 import { element } from "./figure.js";
 import { HELP, zoom } from "./keys.js";
+import { playSection } from "./play.js";
 import { readRecord } from "./record.js";
 import { themeButton } from "./theme.js";
 import { trainingCharts } from "./training.js";
@@ -45,6 +46,7 @@ function start() {
   for (const [id, chart] of Object.entries(charts)) if (!id.startsWith("gates-")) chart.redraw();
   bar.redraw();
   showRun(0);
+  playSection(record, charts, (text) => (live.textContent = text));
   window.elman = { charts, view, record };
 }
 

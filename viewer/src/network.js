@@ -156,10 +156,10 @@ class Stack {
     return this.weights.map(() => CELLS[this.cell].parts.map(() => new Float64Array(this.units)));
   }
 
-  // x, a vector or the place of a one-hot one, and the state of all layers to {y, state}. `held`: {layer, unit, value} is what a
-  // unit gives and keeps, whatever its equations say.
+  // x, a vector or the place of a one-hot one, and the state of all layers to {y, state, outputs}: of the last layer, of all layers.
+  // `held`: {layer, unit, value} is what a unit gives at every step, and keeps where that is its state, whatever its equations say.
   step(x, state, held) {
-    const after = [];
+    const after = [], outputs = [];
     let y = x;
     this.weights.forEach((w, layer) => {
       let [out, parts] = CELLS[this.cell].step(w, y, state[layer], this.units, this.spec);
@@ -169,9 +169,9 @@ class Stack {
         if (this.cell !== "LRU") parts = [out, ...parts.slice(1)];
       }
       after.push(parts);
-      y = out;
+      outputs.push((y = out));
     });
-    return { y, state: after };
+    return { y, state: after, outputs };
   }
 }
 
@@ -207,8 +207,8 @@ export class LanguageModel extends Network {
   }
 
   step(token, state, held) {
-    const { y, state: after } = this.layer.step(this.embed(token), state, held);
-    return { logits: product(this.head, y, this.tensors["head.bias"], this.size), state: after, y };
+    const made = this.layer.step(this.embed(token), state, held);
+    return { ...made, logits: product(this.head, made.y, this.tensors["head.bias"], this.size) };
   }
 }
 

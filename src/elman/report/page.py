@@ -16,6 +16,7 @@ from elman.report.charts import PALETTE
 from elman.report.event_warnings import event_warnings
 from elman.report.forecasts import forecasts
 from elman.report.panels import Panel
+from elman.report.play import networks_of_page
 from elman.report.recording import embedded, record_of
 from elman.report.runs import Run, Scores, names_of, read_run
 from elman.report.scores import Group, groups_of, headline, score_table, verdict
@@ -57,7 +58,13 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
         dark={role: colours[1] for role, colours in PALETTE.items()},
         css=Markup(_shipped("page.css") + _shipped("viewer.css")),
         record=Markup(
-            embedded({"format": FORMAT, "runs": [record_of(run, name) for run, name in zip(read, names, strict=True)]})
+            embedded(
+                {
+                    "format": FORMAT,
+                    "runs": [record_of(run, name) for run, name in zip(read, names, strict=True)],
+                    "play": networks_of_page(read, names),
+                }
+            )
         ),
         viewer=Markup(_shipped("viewer.js")),
     )

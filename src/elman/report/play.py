@@ -56,6 +56,26 @@ def write_windows(folder: Path, x: Tensor, y: Tensor, series: Sequence[str], tim
     write_tensors(folder / "windows.safetensors", {"x": x, "y": y}, note)
 
 
+def networks_of_page(runs: Sequence[Run], names: Sequence[str]) -> list[dict[str, Any]]:
+    """What the page plays with: one network for each label, the first of its runs that has one, as far as room goes.
+
+    Where no run has one, why the first has none.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    missing: list[dict[str, Any]] = []
+    room = LARGEST
+    for run, name in zip(runs, names, strict=True):
+        if run.label in found:
+            continue
+        network = playable(run)
+        if "missing" in network:
+            missing.append(network)
+        elif network["parameters"] <= room:
+            room -= network["parameters"]
+            found[run.label] = {"name": name, **network}
+    return list(found.values()) or missing[:1]
+
+
 def playable(run: Run) -> dict[str, Any]:
     """What the page needs to run the network of `run`, as JSON takes it; or `{"missing": why not}`."""
     folder = run.path / "model"
