@@ -219,7 +219,7 @@ def test_an_alert_moves_the_cursor_to_its_step(runs, visit, tmp_path):
 
 def test_every_chart_has_a_table_a_picture_and_a_caption(runs, visit):
     page = visit(runs["LSTM"])
-    charts = page.locator("figure.chart")
+    charts = page.locator("#training figure.chart")
     names = [charts.nth(k).get_attribute("id") for k in range(charts.count())]
     assert len(names) == 13
     for name in names:
@@ -310,7 +310,7 @@ def test_without_javascript_the_parts_that_python_made_are_there(runs, browser, 
     page.goto(path.as_uri())
     assert page.locator(".still svg").first.is_visible()
     assert "Vanishing gradient" in page.locator("#training").inner_text()
-    assert page.locator("#settings table").count() >= 2
+    assert page.locator("#card table").count() >= 2
     context.close()
 
 

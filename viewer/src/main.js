@@ -1,5 +1,6 @@
 // The page comes alive: what Python wrote is there already, this adds the charts that answer to a reader.
 
+import { compareSection } from "./compare.js";
 import { element } from "./figure.js";
 import { HELP, zoom } from "./keys.js";
 import { playSection } from "./play.js";
@@ -46,6 +47,7 @@ function start() {
   for (const [id, chart] of Object.entries(charts)) if (!id.startsWith("gates-")) chart.redraw();
   bar.redraw();
   showRun(0);
+  compareSection(record, charts, (text) => (live.textContent = text));
   playSection(record, charts, (text) => (live.textContent = text));
   window.elman = { charts, view, record };
 }

@@ -12,7 +12,9 @@ from markupsafe import Markup
 from elman.errors import InputError
 from elman.files import write_text
 from elman.report import panels, words
+from elman.report.card import card
 from elman.report.charts import PALETTE
+from elman.report.compare import comparison
 from elman.report.event_warnings import event_warnings
 from elman.report.forecasts import forecasts
 from elman.report.panels import Panel
@@ -36,6 +38,7 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
         raise InputError("expected at least one run folder, found none: name the folder that `elman fit ... -o` made")
     read = [read_run(Path(run)) for run in runs]
     groups, names = groups_of(read), names_of(read)
+    compared = comparison(read, groups)
     environment = Environment(
         loader=PackageLoader("elman.report", ""),
         autoescape=True,
@@ -54,6 +57,8 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
         words=[words_of(run, name) for run, name in zip(read, names, strict=True)],
         scores=score_table(groups) if groups else None,
         panels=_panels(read, groups),
+        comparison=compared,
+        card=card(read),
         light={role: colours[0] for role, colours in PALETTE.items()},
         dark={role: colours[1] for role, colours in PALETTE.items()},
         css=Markup(_shipped("page.css") + _shipped("viewer.css")),
@@ -62,6 +67,7 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
                 {
                     "format": FORMAT,
                     "runs": [record_of(run, name) for run, name in zip(read, names, strict=True)],
+                    "compare": compared.record,
                     "play": networks_of_page(read, names),
                 }
             )
@@ -79,10 +85,10 @@ def _shipped(name: str) -> str:
 def _panels(runs: Sequence[Run], groups: Sequence[Group]) -> list[Panel]:
     if not groups:
         missing = Panel("scores", "Scores", missing=runs[0].no_scores)
-        return [missing, forecasts(runs[0]), panels.settings(runs)]
+        return [missing, forecasts(runs[0])]
     shown = next(run for run in groups[0].runs if run.scores)
     sections = [panels.skill(groups), forecasts(shown), panels.coverage(groups), event_warnings(shown)]
-    return [*(s for s in sections if s), panels.settings(runs)]
+    return [s for s in sections if s]
 
 
 def _title(groups: Sequence[Group], runs: Sequence[Run]) -> str:
