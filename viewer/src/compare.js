@@ -20,10 +20,10 @@ export function compareSection(record, charts, say) {
   sortable(document.getElementById("compared"), say);
   const paint = (k) => COLOURS[k % COLOURS.length], quiet = createView({ whole: [0, 1] });
   const parts = [];
-  const lines = (id, how, describe, options = {}) => {
-    const figure = new Figure({ id, title: "", how, keys: OWN, ...options });
+  const lines = (id, title, how, describe, options = {}) => {
+    const figure = new Figure({ id, title, how, keys: OWN, size: "whole", ...options });
     charts[id] = new Lines(figure, quiet, describe, { say, height: options.height ?? 260 });
-    parts.push(figure.root);
+    return figure.root;
   };
 
   const flows = told.networks.map((network, k) => ({ network, k, run: record.runs[network.runs[0]] })).filter(({ run }) => run.layers.length);
@@ -38,7 +38,7 @@ export function compareSection(record, charts, say) {
     const figure = new Figure({ id, title: "", how: "", size: "gate", keys: HEATMAP_HELP });
     const chart = (charts[id] = new Heatmap(figure, view, () => {
       const reach = layer.horizon?.at(-1);
-      return { title: `${network.label}: reaches ${reach >= most ? `all ${number(most)}` : `${number(reach)} of ${number(most)}`} steps back`, how: layer.name, at: layer.at, lags: layer.lags, logs, horizon: layer.horizon ?? layer.at.map(() => null), steps: most };
+      return { title: `${network.label}: reaches ${reach >= most ? `all ${number(most)}` : `${number(reach)} of ${number(most)}`} steps back`, how: `Layer ${layer.name}. Above the blue line the gradient is below a thousandth of that at the end.`, at: layer.at, lags: layer.lags, logs, horizon: layer.horizon ?? layer.at.map(() => null), steps: most };
     }, { height: 240, say }));
     view.listen((changed) => (changed.has("range") ? chart.zoomed() : chart.follow()));
     return figure.root;
@@ -52,7 +52,7 @@ export function compareSection(record, charts, say) {
   const AXES = { step: "training step", seconds: "seconds of training", epoch: "epochs" };
   const validated = told.networks.some((n) => n.runs.some((r) => record.runs[r].epochs.val.some((v) => v != null)));
   const kind = validated ? "val" : "train";
-  lines("compare-loss", validated ? "Validation loss after each epoch. Lower is better; further left is sooner. By seconds, a network that needs fewer but slower steps gets its due." : "Training loss of each epoch: no run was validated. Lower is better.", () => {
+  parts.push(lines("compare-loss", "Loss", validated ? "Validation loss after each epoch. Lower is better; further left is sooner. By seconds, a network that needs fewer but slower steps gets its due." : "Training loss of each epoch: no run was validated. Lower is better.", () => {
     const series = told.networks.flatMap((network, k) => network.runs.map((index, seed) => {
       const { name, epochs } = record.runs[index], at = { step: epochs.step, seconds: epochs.seconds, epoch: epochs.step.map((_, e) => e + 1) }[state.x];
       const kept = epochs[kind].map((y, e) => [at[e], y]).filter(([x, y]) => x != null && y != null);
@@ -62,9 +62,9 @@ export function compareSection(record, charts, say) {
     if (!all.length) return { empty: "No epoch is recorded of any run yet." };
     const low = Math.min(...all), best = series.find((s) => s.y.includes(low));
     return { title: `${validated ? "Validation" : "Training"} loss: ${best.name} comes lowest, to ${number(low)}`, yLabel: "loss", xLabel: AXES[state.x], own: true, series, log: low > 0 && Math.max(...all) / low > 12 };
-  }, { size: "whole", height: 300, controls: [choice("compare-x", "x", "x", AXES, () => charts["compare-loss"].redraw())] });
+  }, { height: 300, controls: [choice("compare-x", "x", "x", AXES, () => charts["compare-loss"].redraw())] }));
 
-  lines("compare-memory", "How much of what was shown is still right when it is asked for later. A line that stays high to the right is a long memory; the dashed rule is what guessing gives.", () => {
+  const memory = lines("compare-memory", "Memory: accuracy by delay", "How much of what was shown is still right when it is asked for later. A line that stays high to the right is a long memory; the dashed rule is what guessing gives.", () => {
     const { memory } = told;
     if (!memory.length) return { empty: "No run recorded its accuracy by delay. The examples copy_task.py and adding_problem.py do, with --run FOLDER." };
     const far = Math.max(...memory.flatMap((m) => m.delay)), best = memory.filter((m) => m.delay.includes(far)).sort((a, b) => b.accuracy.at(-1) - a.accuracy.at(-1))[0], chance = memory.find((m) => m.chance != null)?.chance;
@@ -78,15 +78,15 @@ export function compareSection(record, charts, say) {
   const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
   const known = (network) => network.values.filter((v) => v != null);
   const spread = (values) => (values.length < 2 ? 0 : Math.sqrt(values.reduce((a, v) => a + (v - mean(values)) ** 2, 0) / (values.length - 1)));
-  const COSTS = { parameters: "parameters", ms: "milliseconds a training step" };
-  const scatter = new Figure({ id: "compare-cost", title: "", how: "The best place is the corner of high quality at low cost. The line joins the networks that no other beats in both. Bars: one standard deviation over the seeds.", keys: "The same numbers stand in the table", controls: [choice("compare-cost-by", "cost", "cost", COSTS, () => charts["compare-cost"].redraw())] });
+  const COSTS = { parameters: "parameters", ms: "ms a training step" };
+  const scatter = new Figure({ id: "compare-cost", title: "Quality against cost", how: "The best place is the corner of high quality at low cost. The line joins the networks that no other beats in both. Bars: one standard deviation over the seeds.", keys: "The same numbers stand in the table", controls: [choice("compare-cost-by", "by", "cost", COSTS, () => charts["compare-cost"].redraw())] });
   charts["compare-cost"] = new Drawn(scatter, () => {
     const points = networks.map((network, k) => ({ k, name: network.label, x: network[state.cost], y: known(network).length ? mean(known(network)) : null, sd: spread(known(network)) })).filter((p) => p.x > 0 && p.y != null);
     if (!points.length) return { empty: `No run tells both its ${metric.name} and its ${COSTS[state.cost]}.` };
     const beats = (a, b) => (high ? a.y >= b.y : a.y <= b.y) && a.x <= b.x && (a.x < b.x || a.y !== b.y);
     const front = points.filter((p) => !points.some((q) => q !== p && beats(q, p))).sort((a, b) => a.x - b.x);
     return {
-      title: `Quality against cost: ${front.length === 1 ? `${front[0].name} is best in both` : `${front.map((p) => p.name).join(", ")} lie on the front`}`,
+      title: `Quality against cost: ${front.length === 1 ? `${front[0].name} is best in both` : `${front.map((p) => `“${p.name}”`).join(" and ")} ${front.length === points.length ? "all " : ""}lie on the front`}`,
       label: `${metric.name}${high ? " (higher is better)" : " (lower is better)"}`,
       legend: [...points.map((p) => ({ name: p.name, colour: paint(p.k), kind: "dot", value: number(p.y) })), { name: "front", colour: "muted", dash: true }],
       data: { points, front: front.map((p) => p.name) },
@@ -116,7 +116,7 @@ export function compareSection(record, charts, say) {
   }, { height: 280 });
   parts.push(scatter.root);
 
-  const paired = new Figure({ id: "compare-seeds", title: "", how: "Each dot is one run, and a line joins the runs of one seed. Where all lines rise or fall alike, the difference is the network's and not luck's.", keys: "The same numbers stand in the table" });
+  const paired = new Figure({ id: "compare-seeds", title: "Seeds in pairs", how: "Each dot is one run, and a line joins the runs of one seed. Where all lines rise or fall alike, the difference is the network's and not luck's.", keys: "The same numbers stand in the table" });
   charts["compare-seeds"] = new Drawn(paired, () => {
     const seeds = [...new Set(networks.flatMap((n) => n.seeds))], value = (n, seed) => n.values[n.seeds.indexOf(seed)] ?? null;
     const shared = seeds.filter((seed) => networks.filter((n) => n.seeds.includes(seed) && value(n, seed) != null).length > 1);
@@ -131,17 +131,18 @@ export function compareSection(record, charts, say) {
       paint(c, width, height) {
         const y = axis(c, networks.flatMap(known), width, height), x = (k) => LEFT + ((k + 0.5) / networks.length) * (width - LEFT - RIGHT);
         for (const seed of shared) stroke(c, networks.map((n, k) => (value(n, seed) == null ? null : [x(k), y(value(n, seed))])), colour("muted"), 1);
+        const fits = networks.every((n) => c.measureText(n.label).width < (width - LEFT - RIGHT) / networks.length - 8); // else the legend tells
         networks.forEach((n, k) => {
           for (const v of known(n)) mark(c, x(k), y(v), 4.5, paint(k), k);
           c.fillStyle = colour("muted");
           c.textAlign = "center";
           c.font = `12px ${FONT}`;
-          c.fillText(fitting(c, n.label, (width - LEFT - RIGHT) / networks.length - 8), x(k), height - BOTTOM + 14);
+          if (fits) c.fillText(n.label, x(k), height - BOTTOM + 14);
         });
       },
     };
   }, { height: 280 });
-  parts.push(paired.root);
+  parts.push(paired.root, memory);
 
   place.replaceChildren(element("div", { class: "charts" }, ...parts));
   for (const [id, chart] of Object.entries(charts)) if (id.startsWith("compare-")) chart.redraw();
@@ -205,11 +206,4 @@ function mark(c, x, y, size, paint, shape) {
   if (!corners) c.arc(x, y, size, 0, 2 * Math.PI);
   else for (let k = 0; k < corners; k++) c.lineTo(x + 1.2 * size * Math.sin((2 * Math.PI * k) / corners), y - 1.2 * size * Math.cos((2 * Math.PI * k) / corners));
   c.fill();
-}
-
-function fitting(c, text, room) {
-  if (c.measureText(text).width <= room) return text;
-  let kept = text;
-  while (kept.length > 1 && c.measureText(`${kept}…`).width > room) kept = kept.slice(0, -1);
-  return `${kept}…`;
 }

@@ -147,12 +147,12 @@ export function languageCharts(spec, say) {
     [on.disabled, halt.disabled] = [false, true];
   }
 
-  const figure = (id, size, keys) => new Figure({ id, title: "", how: "", size, keys });
+  const figure = (id, title, size, keys) => new Figure({ id, title, how: "", size, keys });
   const nothing = "The network has read nothing yet: type something above.";
   const cell = () => (network.layer.cell === "LRU" ? "y" : "h");
   const outputs = (reading) => reading.steps.map((step) => step.outputs[state.layer]);
 
-  const raster = figure("play-state", "whole", "Left and right move along the text, up and down choose a unit, Enter holds it or lets it go");
+  const raster = figure("play-state", "State", "whole", "Left and right move along the text, up and down choose a unit, Enter holds it or lets it go");
   charts["play-state"] = new Drawn(raster, () => {
     const reading = used(), hs = outputs(reading);
     if (!hs.length) return { empty: nothing };
@@ -224,7 +224,7 @@ export function languageCharts(spec, say) {
     event.preventDefault();
   });
 
-  const next = figure("play-next", "half", "The same numbers stand in the table");
+  const next = figure("play-next", "Next character", "half", "The same numbers stand in the table");
   charts["play-next"] = new Drawn(next, () => {
     const at = place();
     if (at < 0) return { empty: nothing };
@@ -262,7 +262,7 @@ export function languageCharts(spec, say) {
     };
   });
 
-  const bits = figure("play-surprise", "half", "The same numbers stand in the table");
+  const bits = figure("play-surprise", "Surprise", "half", "The same numbers stand in the table");
   charts["play-surprise"] = new Drawn(bits, () => {
     if (used().tokens.length < 2) return { empty: "It takes two characters to be surprised: the second one." };
     const all = used().surprise(), plain = free.surprise(), mean = (v) => v.reduce((a, b) => a + b, 0) / v.length;

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from elman.report import words
 from elman.report.charts import Table
 from elman.report.compare import model_of, seconds_of
-from elman.report.panels import Panel
 from elman.report.runs import Run, number
 
 KINDS = {
@@ -48,33 +48,49 @@ NO_COMMAND = (
 )
 
 
-def card(runs: Sequence[Run]) -> Panel:
+@dataclass(frozen=True)
+class Card:
+    """The section: the layers' tables, small ones and their captions, the settings; what is missing, in words."""
+
+    layers: Sequence[tuple[str, Table]]
+    tables: Sequence[tuple[str, Table]]
+    settings: Table
+    missing: str
+    several: bool
+
+
+def card(runs: Sequence[Run]) -> Card:
     """One column for each label, whose runs differ in their seed; where something is not known, why."""
     labels = list(dict.fromkeys(run.label for run in runs))
     grouped = [[run for run in runs if run.label == label] for label in labels]
-    tables = _layers(grouped)
-    missing = "" if tables else NO_LAYERS
-    tables.append(("In sum", _table(labels, [[name, *map(of, grouped), how] for name, of, how in SUMS], "what it is")))
-    for caption, section in (("Settings", "settings"), ("Data", "data"), ("Versions", "versions")):
+    heads = labels if len(labels) > 1 else ["value"]
+
+    def table(section: str, meanings: Mapping[str, str]) -> Table:
         columns = [[_flat(run.config.get(section)) for run in group] for group in grouped]
         names = list(dict.fromkeys(name for column in columns for config in column for name in config))
         rows = [[name, *(_either(c.get(name, "–") for c in column) for column in columns)] for name in names]
-        if section == "settings" and rows:
-            tables.append((caption, Table(["", *labels], rows)))
-        elif rows:
-            tables.append((caption, _table(labels, [[*row, MEANINGS.get(row[0], "")] for row in rows], "what it is")))
-    tables.append(("Licences", Table(["of", "licence"], _licences(runs))))
+        if not any(name in meanings for name in names):
+            return Table(["", *heads], rows)
+        return Table(["", *heads, "what it is"], [[*row, meanings.get(row[0], "")] for row in rows])
+
+    sums = Table(["", *heads, "what it is"], [[name, *map(of, grouped), how] for name, of, how in SUMS])
     commands = [[str(run.config["command"])] for run in runs if run.config.get("command")]
-    tables.append(("To make it again", Table(["command"], commands or [[NO_COMMAND]])))
-    intro = (
-        "What the network is made of, what it was made with, and how to make it again. Several values in one cell "
-        "belong to several seeds."
+    tables = [
+        ("In sum", sums),
+        ("Data", table("data", MEANINGS)),
+        ("Versions", table("versions", MEANINGS)),
+        ("Licences", Table(["of", "licence"], _licences(runs))),
+        ("To make it again", Table(["command"], commands or [[NO_COMMAND]])),
+    ]
+    told = {k: v for run in runs for k, v in _flat(run.config.get("meanings")).items()}
+    layers = _layers(grouped)
+    return Card(
+        layers,
+        [(caption, table) for caption, table in tables if table.rows],
+        table("settings", told),
+        "" if layers else NO_LAYERS,
+        len(labels) > 1,
     )
-    return Panel("card", "Model card", intro, tables=tables, missing=missing)
-
-
-def _table(labels: Sequence[str], rows: Sequence[Sequence[str]], last: str) -> Table:
-    return Table(["", *labels, last], rows)
 
 
 def _either(values: Any) -> str:
@@ -120,12 +136,12 @@ def _of_model(key: str, show: Callable[[Any], str] = _count) -> Callable[[Sequen
 
 def _size(parameters: Any) -> str:
     found = number(parameters)
-    return "–" if found is None else f"{words.amount(4 * found / 1000)} kB"
+    return "–" if found is None else f"{words.amount(4 * found / 1000)}\u00a0kB"
 
 
 def _time(run: Run) -> str:
     seconds = seconds_of(run)
-    return "–" if seconds is None else f"{words.amount(seconds)} s"
+    return "–" if seconds is None else f"{words.amount(seconds)}\u00a0s"
 
 
 def _steps(run: Run) -> str:

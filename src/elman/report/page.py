@@ -23,6 +23,7 @@ from elman.report.recording import embedded, record_of
 from elman.report.runs import Run, Scores, names_of, read_run
 from elman.report.scores import Group, groups_of, headline, score_table, verdict
 from elman.report.training import words_of
+from elman.report.unscored import unscored_numbers, unscored_title, unscored_verdict
 
 FORMAT = 1  # of the numbers in the page, which viewer/src/record.js reads
 
@@ -49,8 +50,8 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
     environment.globals["svg"] = Markup  # only for what Chart.svg made, which escapes the words it is given
     html = environment.get_template("page.html").render(
         title=title or _title(groups, read),
-        verdict=verdict(groups) if groups else ["There are no scores to show yet."],
-        numbers=headline(groups[0]) if groups else [],
+        verdict=verdict(groups) if groups else unscored_verdict(read, compared),
+        numbers=headline(groups[0]) if groups else unscored_numbers(read[0]),
         notes=_notes(read, groups),
         about=_about(groups[0].first) if groups else "",
         training=panels.training(read),
@@ -84,6 +85,8 @@ def _shipped(name: str) -> str:
 
 def _panels(runs: Sequence[Run], groups: Sequence[Group]) -> list[Panel]:
     if not groups:
+        if str(runs[0].config.get("task", "forecast")) != "forecast":
+            return []
         missing = Panel("scores", "Scores", missing=runs[0].no_scores)
         return [missing, forecasts(runs[0])]
     shown = next(run for run in groups[0].runs if run.scores)
@@ -93,7 +96,7 @@ def _panels(runs: Sequence[Run], groups: Sequence[Group]) -> list[Panel]:
 
 def _title(groups: Sequence[Group], runs: Sequence[Run]) -> str:
     if not groups:
-        return f"{runs[0].label}: no scores yet"
+        return unscored_title(runs)
     scores = groups[0].first
     return f"{scores.target}, {words.lead(scores.horizon, scores.freq)} ahead"
 

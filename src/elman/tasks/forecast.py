@@ -325,7 +325,8 @@ class Forecaster(ForecastSettings, Estimator):
             raise InputError(f"{path} exists; nothing is overwritten without force=True")
         with tempfile.TemporaryDirectory() as folder:
             run = Run(Path(folder) / "run")
-            run.start({"task": self.task, "settings": self.settings(), "versions": versions()})
+            config = {"task": self.task, "settings": self.settings(), "meanings": self.meanings()}
+            run.start({**config, "versions": versions()})
             for event in self.history_:
                 run.record(**event)
             run.flush()
