@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from elman.report import words
 from elman.report.compare import Comparison, lowest, parameters_of, seconds_of
 from elman.report.runs import Run, number
+from elman.report.scores import quoted
 
 LANGUAGE = "language"
 
@@ -22,9 +23,10 @@ def unscored_verdict(runs: Sequence[Run], comparison: Comparison) -> list[str]:
     run = runs[0]
     loss, constant = lowest(run, "val_loss"), _constant(run)
     if run.config.get("task") == LANGUAGE and loss is not None:
-        said = f"“{run.label}” needs {loss / math.log(2):.2f} bits for each character that it has not seen"
+        name = quoted(run.label)
+        said = f"{name[0].upper()}{name[1:]} needs {loss / math.log(2):.2f} bits to guess each character of a new text"
         if constant:
-            said += f"; who only knows how common each is needs {constant / math.log(2):.2f}"
+            said += f"; to know how common each is would take {constant / math.log(2):.2f}"
         return [f"{said}."]
     if comparison.record and comparison.rows:
         known = [n for n in comparison.record["networks"] if any(v is not None for v in n["values"])]
@@ -32,7 +34,8 @@ def unscored_verdict(runs: Sequence[Run], comparison: Comparison) -> list[str]:
             name = str(comparison.record["metric"]["name"])
             lowest_of = [(min(v for v in n["values"] if v is not None), n["label"]) for n in known]
             value, label = min(lowest_of)
-            return [f"Of {words.count(len(known), 'network')}, “{label}” has the lowest {name}, {words.amount(value)}."]
+            of = words.count(len(known), "network")
+            return [f"Of {of}, {quoted(label)} has the lowest {name}, {words.amount(value)}."]
     return ["There are no scores to show yet."]
 
 
@@ -42,8 +45,8 @@ def unscored_numbers(run: Run) -> list[tuple[str, str]]:
     numbers = []
     if run.config.get("task") == LANGUAGE and loss is not None:
         numbers += [
-            ("bits a character, on text it has not seen", f"{loss / math.log(2):.2f}"),
-            ("characters it wavers between, as it were", f"{math.exp(loss):.1f}"),
+            ("bits a character, on a text that it has not seen", f"{loss / math.log(2):.2f}"),
+            ("equally likely characters would be as hard to guess", words.amount(math.exp(loss))),
         ]
     elif loss is not None:
         numbers.append(("lowest validation loss", words.amount(loss)))
