@@ -20,8 +20,9 @@ from elman.layers import LSTM, RNN, MinGRU
 from elman.models.checkpoint import save_model
 from elman.models.language import LanguageModel
 from elman.models.sequence import RECURRENT
-from elman.report import play
-from elman.report.play import packed, playable, rounded
+from elman.report import networks
+from elman.report.networks import packed, rounded
+from elman.report.play import networks_of_page
 from elman.report.runs import read_run
 from elman.tasks.forecast import Forecaster
 from elman.training.record import Run
@@ -45,6 +46,10 @@ def model_of(architecture: str = "lstm", seed: int = 0, **more: Any) -> Language
     return LanguageModel(len(VOCABULARY), architecture, **({"hidden_size": 7, "num_layers": 2} | more)).eval()
 
 
+def told_of(run: Path) -> dict[str, Any]:
+    return networks_of_page([read_run(run)], ["a run"])[0]
+
+
 def with_rounded(network: nn.Module) -> nn.Module:
     network.load_state_dict(rounded(network))
     return network
@@ -61,7 +66,7 @@ def add_language(tmp_path: Path) -> Callable[..., Path]:
 
 def test_the_weights_travel_as_halves_in_the_order_of_their_shapes(add_language):
     model = model_of(embedding_size=3)
-    told = playable(read_run(add_language(model)))
+    told = told_of(add_language(model))
     numbers = np.frombuffer(base64.b64decode(told["weights"]), dtype="<f2")
     assert told["parameters"] == len(numbers) == sum(p.numel() for p in model.parameters())
     at = 0
@@ -76,7 +81,7 @@ def test_the_weights_travel_as_halves_in_the_order_of_their_shapes(add_language)
 
 def test_what_rounding_costs_is_measured(add_language):
     model = model_of(embedding_size=3)
-    told = playable(read_run(add_language(model)))["rounding"]
+    told = told_of(add_language(model))["rounding"]
     tokens = torch.tensor([[VOCABULARY.index(c) for c in SAMPLE]])
     for network, bits in zip((model, with_rounded(model)), told["bits"], strict=True):
         with torch.no_grad():
@@ -108,18 +113,18 @@ def test_what_rounding_costs_is_measured(add_language):
 def test_what_can_not_be_played_says_why(add_language, spoil, why):
     run = add_language(model_of())
     spoil(run)
-    assert why in playable(read_run(run))["missing"]
+    assert why in told_of(run)["missing"]
 
 
 def test_a_network_that_is_too_large_is_not_put_into_the_page(add_language, monkeypatch):
-    monkeypatch.setattr(play, "LARGEST", 100)
-    assert "up to 100 run in the page" in playable(read_run(add_language(model_of())))["missing"]
+    monkeypatch.setattr(networks, "LARGEST", 100)
+    assert "up to 100 run in the page" in told_of(add_language(model_of()))["missing"]
 
 
 def test_a_layer_that_the_page_can_not_compute_is_named():
-    assert "a LSTM with peephole" in play._strange(LSTM(2, 3, peephole=True))
-    assert "bidirectional, layer_norm" in play._strange(RNN(2, 3, bidirectional=True, layer_norm=True))
-    assert not play._strange(MinGRU(2, 3, num_layers=2, nonlinearity="positive", forget_bias=1.0, batch_first=True))
+    assert "a LSTM with peephole" in networks._strange(LSTM(2, 3, peephole=True))
+    assert "bidirectional, layer_norm" in networks._strange(RNN(2, 3, bidirectional=True, layer_norm=True))
+    assert not networks._strange(MinGRU(2, 3, num_layers=2, nonlinearity="positive", forget_bias=1.0, batch_first=True))
     with pytest.raises(ValueError, match="65,504"):
         net = nn.Linear(1, 1)
         net.weight.data.fill_(1e5)
@@ -165,7 +170,7 @@ def test_options_of_cells(visit, add_language, monkeypatch, more):
             self.layer = kind(len(VOCABULARY), 7, 2, batch_first=True, **more)
 
     torch.manual_seed(1)
-    monkeypatch.setattr(play, "LanguageModel", Other)
+    monkeypatch.setattr(networks, "LanguageModel", Other)
     model = Other(len(VOCABULARY), "lstm", hidden_size=7, num_layers=2).eval()
     page = visit(add_language(model))
     page.fill("#play-text", "ab <a>")

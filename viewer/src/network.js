@@ -1,6 +1,6 @@
 // A trained network, run in the page: what src/elman/models and src/elman/layers compute, one step at a time.
 // The equations and the order of the gates stand in src/elman/kernels/reference.py and gated_reference.py, layers/lru.py and slstm.py.
-// Weights are halves (see src/elman/report/play.py), all that is computed with them is in double precision.
+// Weights are halves (see src/elman/report/networks.py), all that is computed with them is in double precision.
 
 export function halves(text) {
   const bytes = atob(text), numbers = new Float32Array(bytes.length / 2);

@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources b27444eeb6da260d8c4dcc68da4d44ff65643c7e91a4e620229431461187fe73 */
+/* elman's viewer, made by `make viewer` from sources f9ce70f6e7df5141dbf6fdb01a05bfb258c0db92f380e16a9c2570a564e497b1 */
 /*! uPlot
 The MIT License (MIT)
 

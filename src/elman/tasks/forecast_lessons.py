@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.data.windows import Batch, Windows
-from elman.report.play import write_windows
+from elman.report.networks import write_windows
 from elman.training.diagnostics import Probe
 from elman.training.distributed import World
 from elman.training.losses import mse, pinball
