@@ -12,18 +12,23 @@ The rnn is the usual one.
 
 import argparse
 import time
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 import elman
 from elman.data.synthetic import adding
+from elman.models.summary import summary
+from elman.report import write_report
 from elman.training.diagnosis import diagnose
 from elman.training.diagnostics import Probe
 from elman.training.loop import train
+from elman.training.record import Run
 from elman.training.schedules import cosine
 
 HIDDEN, BATCH, RATE = 32, 32, 1e-2
+CLOSE = 0.1  # an answer that is off by less counts as right
 SOLVED = 0.01  # the mean squared error below which the problem counts as solved
 EPOCH = 50  # updates
 UPDATES = 1000
@@ -33,6 +38,7 @@ parser.add_argument("--steps", default="50,100,200", help="T, one or several")
 parser.add_argument("--architecture", default="rnn,lstm,gru,mingru,slstm")
 parser.add_argument("--updates", type=int, default=UPDATES)
 parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--run", type=Path, help="a folder for a run of each network, and a page that compares them")
 options = parser.parse_args()
 
 
@@ -83,22 +89,44 @@ for steps in map(int, options.steps.split(",")):
             count = min(EPOCH, options.updates - epoch * EPOCH)
             return [adding(BATCH, steps, fresh) for _ in range(count)]
 
+        run = (
+            Run(options.run / f"{architecture}-{steps}", label=f"{architecture}, {steps} steps")
+            if options.run
+            else None
+        )
+        if run:
+            run.start(
+                {"task": "adding", "settings": {"architecture": architecture, "steps": steps, "seed": options.seed}},
+                force=True,
+            )
+            run.record("model", **summary(model))
         began = time.perf_counter()
         train(
             model, batches, mse, optimizer=torch.optim.Adam(model.parameters(), RATE),
             epochs=-(-options.updates // EPOCH), schedule=cosine(options.updates), clip=1.0, on_event=events.append,
+            run=run,
         )  # fmt: skip
         seconds = time.perf_counter() - began
         seen = {"event": "probe", "step": options.updates, **probe.look(model)}  # of the network as it has become
         always_one = {"event": "fact", "constant": 1 / 6}  # the error of the best constant answer
         found = diagnose([always_one, *events, seen])
         with torch.no_grad():
-            error = mse(model, adding(1000, steps, torch.Generator().manual_seed(-1))).item()
+            x, y = adding(1000, steps, torch.Generator().manual_seed(-1))
+            error, right = mse(model, (x, y)).item(), ((model(x) - y).abs() < CLOSE).float().mean().item()
+            guessed = ((1 - y).abs() < CLOSE).float().mean().item()  # of who always says one
+        if run:
+            run.record("probe", **{k: v for k, v in seen.items() if k != "event"})
+            run.record(**always_one)
+            run.record("memory", network=architecture, delay=steps, accuracy=right, chance=guessed)
+            run.flush()
         errors[architecture, steps], findings[architecture, steps] = error, [f.illness for f in found]
         reach = f"{seen['layers'][-1]['horizon']} of {steps} steps"
         first = found[0].sentence if found else "nothing found"
         print(f"{architecture:12} {steps:4}  {error:6.4f}  {reach:17}  {seconds:7.1f}  {first}", flush=True)
 
+if options.run:
+    runs = [options.run / f"{architecture}-{steps}" for architecture, steps in errors]
+    print(f"\nThe page: {write_report(runs, options.run / 'report.html', title='The adding problem')}")
 assert all(error < 10 for error in errors.values())
 if options.updates >= UPDATES:  # the headline figure
     assert errors.get(("lstm", 200), 0) < SOLVED, "the lstm does not solve 200 steps"

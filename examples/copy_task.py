@@ -13,6 +13,7 @@ import argparse
 import math
 import time
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +21,13 @@ from torch.nn.functional import one_hot
 
 import elman
 from elman.data.synthetic import copying
+from elman.models.summary import summary
+from elman.report import write_report
 from elman.training.diagnosis import diagnose
 from elman.training.diagnostics import Probe
 from elman.training.loop import train
 from elman.training.losses import cross_entropy
+from elman.training.record import Run
 from elman.training.schedules import cosine
 
 HIDDEN, BATCH, RATE = 64, 32, 5e-3
@@ -43,6 +47,7 @@ parser.add_argument("--delays", default="10,30,100", help="one or several")
 parser.add_argument("--architecture", default=",".join(LAYERS))
 parser.add_argument("--updates", type=int, default=UPDATES)
 parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--run", type=Path, help="a folder for a run of each network, and a page that compares them")
 options = parser.parse_args()
 
 
@@ -76,10 +81,22 @@ for delay in map(int, options.delays.split(",")):
             count = min(EPOCH, options.updates - epoch * EPOCH)
             return [copying(BATCH, delay, fresh) for _ in range(count)]
 
+        run = (
+            Run(options.run / f"{architecture}-{delay}", label=f"{architecture}, delay {delay}")
+            if options.run
+            else None
+        )
+        if run:
+            run.start(
+                {"task": "copying", "settings": {"architecture": architecture, "delay": delay, "seed": options.seed}},
+                force=True,
+            )
+            run.record("model", **summary(model))
         began = time.perf_counter()
         train(
             model, batches, loss, optimizer=torch.optim.Adam(model.parameters(), RATE),
             epochs=-(-options.updates // EPOCH), schedule=cosine(options.updates), clip=1.0, on_event=events.append,
+            run=run,
         )  # fmt: skip
         seconds = time.perf_counter() - began
         seen = {"event": "probe", "step": options.updates, **probe.look(model)}  # of the network as it has become
@@ -90,11 +107,19 @@ for delay in map(int, options.delays.split(",")):
         with torch.no_grad():
             right = (model(x).argmax(-1) == y)[:, -LENGTH:].float().mean().item()
         accuracies[architecture, delay] = right
+        if run:
+            run.record("probe", **{k: v for k, v in seen.items() if k != "event"})
+            run.record(**guessing)
+            run.record("memory", network=architecture, delay=delay, accuracy=right, chance=1 / 8)
+            run.flush()
         steps = seen["layers"][-1]["steps"]
         reach = f"{seen['layers'][-1]['horizon']} of {steps} steps"
         first = found[0].sentence if found else "nothing found"
         print(f"{architecture:12}  {delay:5}  {right:8.3f}  {reach:16}  {seconds:7.1f}  {first}", flush=True)
 
+if options.run:
+    runs = [options.run / f"{architecture}-{delay}" for architecture, delay in accuracies]
+    print(f"\nThe page: {write_report(runs, options.run / 'report.html', title='The copy task')}")
 assert all(0 <= right <= 1 for right in accuracies.values())
 if options.updates >= UPDATES and options.delays == "10,30,100":  # the headline figure
     assert max(right for (_, delay), right in accuracies.items() if delay == 10) > 0.2

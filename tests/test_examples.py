@@ -8,9 +8,10 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 QUICK = {
-    "adding_problem.py": ["--steps", "20", "--updates", "20"],
-    "copy_task.py": ["--delays", "3", "--updates", "20"],
+    "adding_problem.py": ["--steps", "20", "--updates", "20", "--run", "adding"],
+    "copy_task.py": ["--delays", "3", "--updates", "20", "--run", "copying"],
     "flood_warning.py": ["--epochs", "8"],
+    "next_character.py": ["--characters", "6000", "--epochs", "1", "--hidden-size", "16"],
     "sequential_digits.py": ["--epochs", "1"],
     "without_a_gradient.py": ["--evaluations", "100"],
 }

@@ -78,7 +78,18 @@ def mean_nse(run: Path, model: str = "lstm") -> float:
 def test_page_shows_every_section_and_the_numbers_of_scores_json(new_run):
     run = new_run(event=60.0, notes=["rain was given as later measured"])
     page = page_of(run)
-    assert list(page.texts) == ["", "training", "scores", "skill", "forecasts", "coverage", "warnings", "settings"]
+    assert list(page.texts) == [
+        "",
+        "training",
+        "scores",
+        "skill",
+        "forecasts",
+        "coverage",
+        "warnings",
+        "compare",
+        "play",
+        "card",
+    ]
     head, nse, ridge = page.text(""), mean_nse(run), mean_nse(run, "ridge")
     assert f"One to seven days ahead, the LSTM explains {100 * nse:.0f} % of the variance of discharge_m3s" in head
     assert f"mean NSE {nse:.2f}" in head and f"ridge on lags, reaches {ridge:.2f}" in head
@@ -87,7 +98,7 @@ def test_page_shows_every_section_and_the_numbers_of_scores_json(new_run):
         assert expected in page.texts[""]
     assert "rain was given as later measured" in head
     assert f"{nse:.3f}" in page.texts["scores"]
-    assert "elman fit forecast river.csv" in page.text("settings")
+    assert "elman fit forecast river.csv" in page.text("card")
 
 
 POLICY = "default-src 'none'; img-src data: blob:; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
@@ -171,7 +182,7 @@ def test_a_part_that_is_missing_or_torn_is_said_in_words(new_run, file, nothing)
         "events.jsonl": {"missing": "no epoch was recorded yet", "torn": "no epoch was recorded yet"},
     }[file][nothing]
     assert said in page.text(section)
-    assert "Settings, and how it was made" in page.text("settings")
+    assert "Model card" in page.text("card")
 
 
 def test_a_run_that_still_trains_shows_its_epochs_so_far(new_run):

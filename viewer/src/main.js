@@ -1,8 +1,10 @@
 // The page comes alive: what Python wrote is there already, this adds the charts that answer to a reader.
 
+import { compareSection } from "./compare.js";
 import { element } from "./figure.js";
 import { HELP, zoom } from "./keys.js";
 import { liveStrip } from "./live.js";
+import { playSection } from "./play.js";
 import { readRecord } from "./record.js";
 import { themeButton } from "./theme.js";
 import { trainingCharts } from "./training.js";
@@ -49,6 +51,8 @@ function start() {
   bar.redraw();
   strip.redraw();
   showRun(0);
+  compareSection(record, charts, (text) => (live.textContent = text));
+  playSection(record, charts, (text) => (live.textContent = text));
   window.elman = { charts, view, record };
 }
 

@@ -13,15 +13,19 @@ from markupsafe import Markup
 from elman.errors import InputError
 from elman.files import write_text
 from elman.report import panels, words
+from elman.report.card import card
 from elman.report.charts import PALETTE
+from elman.report.compare import comparison
 from elman.report.event_warnings import event_warnings
 from elman.report.forecasts import forecasts
 from elman.report.panels import Panel
+from elman.report.play import networks_of_page
 from elman.report.recording import embedded, record_of
 from elman.report.runs import Run, Scores, names_of, read_run
 from elman.report.scores import Group, groups_of, headline, score_table, verdict
 from elman.report.snapshots import snapshots_of
 from elman.report.training import words_of
+from elman.report.unscored import unscored_numbers, unscored_title, unscored_verdict
 
 FORMAT = 1  # of the numbers in the page, which viewer/src/record.js reads
 
@@ -43,6 +47,7 @@ def page_of(runs: Sequence[Path], *, title: str | None = None, live: Mapping[str
         raise InputError("expected at least one run folder, found none: name the folder that `elman fit ... -o` made")
     read = [read_run(Path(run)) for run in runs]
     groups, names = groups_of(read), names_of(read)
+    compared = comparison(read, groups)
     environment = Environment(
         loader=PackageLoader("elman.report", ""),
         autoescape=True,
@@ -53,14 +58,16 @@ def page_of(runs: Sequence[Path], *, title: str | None = None, live: Mapping[str
     environment.globals["svg"] = Markup  # only for what Chart.svg made, which escapes the words it is given
     return environment.get_template("page.html").render(
         title=title or _title(groups, read),
-        verdict=verdict(groups) if groups else ["There are no scores to show yet."],
-        numbers=headline(groups[0]) if groups else [],
+        verdict=verdict(groups) if groups else unscored_verdict(read, compared),
+        numbers=headline(groups[0]) if groups else unscored_numbers(read[0]),
         notes=_notes(read, groups),
         about=_about(groups[0].first) if groups else "",
         training=panels.training(read),
         words=[words_of(run, name) for run, name in zip(read, names, strict=True)],
         scores=score_table(groups) if groups else None,
         panels=_panels(read, groups),
+        comparison=compared,
+        card=card(read),
         light={role: colours[0] for role, colours in PALETTE.items()},
         dark={role: colours[1] for role, colours in PALETTE.items()},
         css=Markup(_shipped("page.css") + _shipped("viewer.css")),
@@ -73,6 +80,8 @@ def page_of(runs: Sequence[Path], *, title: str | None = None, live: Mapping[str
                         for run, name in zip(read, names, strict=True)
                     ],
                     "live": live,
+                    "compare": compared.record,
+                    "play": networks_of_page(read, names),
                 }
             )
         ),
@@ -87,16 +96,18 @@ def _shipped(name: str) -> str:
 
 def _panels(runs: Sequence[Run], groups: Sequence[Group]) -> list[Panel]:
     if not groups:
+        if str(runs[0].config.get("task", "forecast")) != "forecast":
+            return []
         missing = Panel("scores", "Scores", missing=runs[0].no_scores)
-        return [missing, forecasts(runs[0]), panels.settings(runs)]
+        return [missing, forecasts(runs[0])]
     shown = next(run for run in groups[0].runs if run.scores)
     sections = [panels.skill(groups), forecasts(shown), panels.coverage(groups), event_warnings(shown)]
-    return [*(s for s in sections if s), panels.settings(runs)]
+    return [s for s in sections if s]
 
 
 def _title(groups: Sequence[Group], runs: Sequence[Run]) -> str:
     if not groups:
-        return f"{runs[0].label}: no scores yet"
+        return unscored_title(runs)
     scores = groups[0].first
     return f"{scores.target}, {words.lead(scores.horizon, scores.freq)} ahead"
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any
 
 from elman.report import words
 from elman.report.charts import Chart, Line, Rule, Table
@@ -188,35 +187,6 @@ def _summary(run: Run) -> list[str]:
     time = "–" if seconds is None else f"{seconds:,.0f} s" if seconds < 180 else f"{seconds / 60:,.0f} min"
     name = f"{run.label}, seed {run.seed}"
     return [name, str(len(run.epochs)), words.amount(loss), words.plain(epoch), time, str(end.get("reason", "–"))]
-
-
-def settings(runs: Sequence[Run]) -> Panel:
-    """Every setting, what was read and with which versions: a column for each label, and the commands."""
-    labels = list(dict.fromkeys(run.label for run in runs))
-    tables = []
-    for caption, section in (("Settings", "settings"), ("Data", "data"), ("Versions", "versions")):
-        columns = [[_flat(run.config.get(section)) for run in runs if run.label == label] for label in labels]
-        names = list(dict.fromkeys(name for column in columns for config in column for name in config))
-        rows = [
-            [name, *(" / ".join(dict.fromkeys(config.get(name, "–") for config in column)) for column in columns)]
-            for name in names
-        ]
-        if rows:
-            tables.append((caption, Table(["", *labels], rows)))
-    commands = [[str(run.config["command"])] for run in runs if run.config.get("command")]
-    if commands:
-        tables.append(("To make it again", Table(["command"], commands)))
-    intro = "What was run, on which data, with which versions. Several values in one cell belong to several seeds."
-    return Panel("settings", "Settings, and how it was made", intro, tables=tables)
-
-
-def _flat(section: Any, prefix: str = "") -> dict[str, str]:
-    if not isinstance(section, dict):
-        return {}
-    flat: dict[str, str] = {}
-    for name, value in section.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: words.plain(value)}
-    return flat
 
 
 def gaps(values: Sequence[float | None]) -> list[float]:

@@ -47,6 +47,7 @@ def record_of(run: Run, name: str) -> dict[str, Any]:
         ),
         "epochs": {
             "step": [int(e["step"]) for e in epochs],
+            "seconds": [_short(e.get("seconds")) for e in epochs],
             "train": [_short(e.get("train_loss")) for e in epochs],
             "val": [_short(e.get("val_loss")) for e in epochs],
             "best": [e.get("best") is True for e in epochs],

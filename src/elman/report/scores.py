@@ -108,7 +108,7 @@ def verdict(groups: Sequence[Group]) -> list[str]:
     scores, network = group.first, networks_of(group)[0]
     values = network.values("mean", "nse")
     if not values:
-        return [f"{_quoted(group.label)} has no mean NSE: the test part holds too few values of {scores.target}."]
+        return [f"{quoted(group.label)} has no mean NSE: the test part holds too few values of {scores.target}."]
     nse = fmean(values)
     span = words.leads(scores.horizon, scores.freq)
     seeds = f" over {words.count(len(values), _seed_word(group))}" if len(values) > 1 else ""
@@ -116,12 +116,12 @@ def verdict(groups: Sequence[Group]) -> list[str]:
         found = f"explains {words.percent(nse, 0)} of the variance of {scores.target}"
     else:
         found = f"forecasts {scores.target} no better than its plain mean would"
-    ahead = f"{span[0].upper()}{span[1:]} ahead, {_quoted(group.label)}"
+    ahead = f"{span[0].upper()}{span[1:]} ahead, {quoted(group.label)}"
     sentences = [f"{ahead} {found} (mean NSE {words.score(nse, 2)}{seeds}){_against(group, nse)}."]
     for other in groups[1:4]:
         value = networks_of(other)[0].mean("mean", "nse")
         if value is not None:
-            sentences.append(f"{_quoted(other.label)} reaches {words.score(value, 2)}{_against(other, value)}.")
+            sentences.append(f"{quoted(other.label)} reaches {words.score(value, 2)}{_against(other, value)}.")
     return sentences
 
 
@@ -134,7 +134,7 @@ def _against(group: Group, nse: float) -> str:
     return f"; the best baseline, {name}, {verb} {words.score(value, 2)}"
 
 
-def _quoted(label: str) -> str:
+def quoted(label: str) -> str:
     """A label of one word reads as a name; a longer one needs quotes to be told from the sentence around it."""
     return f"the {label}" if label.isupper() else f"“{label}”"
 

@@ -40,6 +40,10 @@ class Estimator(BaseEstimator):
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
+    def meanings(self) -> dict[str, str]:
+        """What each setting means, for whoever reads a record of them."""
+        return {f.name: str(f.metadata["help"]) for f in fields(self) if "help" in f.metadata}
+
     def _open_run(
         self,
         run: Run | str | os.PathLike[str] | None,
@@ -54,7 +58,13 @@ class Estimator(BaseEstimator):
             return None
         run = run if isinstance(run, Run) else Run(run)
         run.silent = not world.first
-        config: dict[str, Any] = {"task": self.task, "settings": self.settings(), "data": data, "versions": versions()}
+        config: dict[str, Any] = {
+            "task": self.task,
+            "settings": self.settings(),
+            "data": data,
+            "versions": versions(),
+            "meanings": self.meanings(),
+        }
         if not resume:
             run.start(config, force=force)
             world.wait()

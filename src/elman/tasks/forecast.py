@@ -89,6 +89,7 @@ class Forecaster(ForecastSettings, Estimator):
             recording = self._open_run(run, facts, resume=resume, force=force, world=world)
             self._train(lessons, recording, resume, on_event, world)
             if recording and world.first:
+                lessons.keep_samples(recording.path)  # before the model, which says that the run is whole
                 self.save(recording.model_path)
                 recording.checkpoint_path.unlink(missing_ok=True)
         return self
@@ -324,7 +325,8 @@ class Forecaster(ForecastSettings, Estimator):
             raise InputError(f"{path} exists; nothing is overwritten without force=True")
         with tempfile.TemporaryDirectory() as folder:
             run = Run(Path(folder) / "run")
-            run.start({"task": self.task, "settings": self.settings(), "versions": versions()})
+            config = {"task": self.task, "settings": self.settings(), "meanings": self.meanings()}
+            run.start({**config, "versions": versions()})
             for event in self.history_:
                 run.record(**event)
             run.flush()

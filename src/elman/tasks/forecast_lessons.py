@@ -3,18 +3,21 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from elman.data.windows import Batch, Windows
+from elman.report.networks import write_windows
 from elman.training.diagnostics import Probe
 from elman.training.distributed import World
 from elman.training.losses import mse, pinball
 from elman.training.snapshots import Arrays
 
 AT_ONCE = 1024  # windows that the network reads at once where no gradient is needed
+SAMPLES = 4  # windows that a run keeps for its page
 PROBED = 16  # windows through which a network in training is looked at
 SAMPLED = 6  # windows whose forecasts a snapshot keeps, with a history SHOWN times as long, of at most MOST_SHOWN steps
 SHOWN, MOST_SHOWN = 3, 200
@@ -100,6 +103,21 @@ class ForecastLessons:
             "forecast": forecast.astype(np.float32),
             "label": np.array([text.removesuffix(" 00:00:00") for text in label]),
         }
+
+    def keep_samples(self, folder: Path) -> None:
+        """Write a few windows into a run folder, for its page to begin with.
+
+        They are from the validation part: one that has the largest value ahead, and others evenly picked.
+        """
+        windows, origins = self.windows, self.validate_on
+        even = torch.linspace(0, len(origins) - 1, min(SAMPLES - 1, len(origins))).long().tolist()
+        largest = int(torch.nan_to_num(windows.truth(origins), nan=-torch.inf).amax(dim=1).argmax())
+        picked = origins[list(dict.fromkeys([largest, *even]))]
+        x, y = windows.batch(picked)
+        at = windows.starts[picked[:, 0].numpy()] + picked[:, 1].numpy()
+        times = [windows.times[int(k) + 1 - windows.window : int(k) + 1 + windows.horizon] for k in at]
+        series = [windows.panel.series[int(k)].name for k in picked[:, 0]]
+        write_windows(folder, x, y, series, [[str(t) for t in row] for row in times])
 
     def facts(self) -> dict[str, float]:
         """The loss of the best forecast that is always the same, and how many windows leak into the validation."""
