@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from elman.layers.classic import RNN
 from elman.layers.jacobian import step_jacobian
-from elman.layers.recurrent import Recurrent
+from elman.layers.recurrent import Recurrent, State
 from elman.layers.trace import LayerTrace, Trace
 
 HORIZON = 1e-3  # a gradient this small beside that of lag 0 is taken for gone
@@ -67,7 +67,7 @@ class Probe:
         modes = {m: m.training for m in model.modules()}
         model.eval()
         try:
-            with torch.random.fork_rng(devices=[]), torch.enable_grad(), _can_trace(), traced(model) as calls:
+            with torch.random.fork_rng(devices=[]), torch.enable_grad(), can_trace(), traced(model) as calls:
                 value = self.loss(model)
                 torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
         finally:
@@ -97,7 +97,8 @@ def traced(model: nn.Module) -> Iterator[list["Call"]]:
         *rest, trace = result
         assert isinstance(layer, Recurrent)
         x = args[0] if args else kwargs["x"]
-        calls.append(Call(names[layer], layer, x, trace))
+        state = args[1] if len(args) > 1 else kwargs.get("state")
+        calls.append(Call(names[layer], layer, x, trace, state))
         return tuple(rest)
 
     names = {m: n for n, m in model.named_modules() if isinstance(m, Recurrent)}
@@ -111,7 +112,7 @@ def traced(model: nn.Module) -> Iterator[list["Call"]]:
 
 
 @contextmanager
-def _can_trace() -> Iterator[None]:
+def can_trace() -> Iterator[None]:
     """Lets a look inside run where ELMAN_KERNEL forces torch's layers, which have no trace, upon the training."""
     forced = os.environ.get("ELMAN_KERNEL")
     if forced == "torch":
@@ -131,6 +132,7 @@ class Call:
     layer: Recurrent
     x: Tensor
     trace: Trace
+    state: State | None = None  # before its first step, as the layer was given it
 
     def measure(self) -> list[dict[str, Any]]:
         """One dictionary for each layer and direction of the stack."""
