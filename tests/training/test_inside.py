@@ -65,7 +65,7 @@ def x() -> Tensor:
 def test_every_cell_can_be_looked_into(cell, batch_first, x):
     model = Tagger(cell, batch_first, num_layers=2).train()
     seen = look_inside(model, model, x, shown=2)
-    y, _, trace = model.layer.eval()(x if batch_first else x.transpose(0, 1), trace=True)
+    _, _, trace = model.layer.eval()(x if batch_first else x.transpose(0, 1), trace=True)
     assert model.training and [layer["name"] for layer in seen.facts["layers"]] == ["layer.l0", "layer.l1"]
     for k, record in enumerate(trace.layers):
         np.testing.assert_allclose(seen.arrays[f"h.{k}"], record.h.transpose(0, 1)[:2], rtol=1e-5, atol=1e-6)

@@ -1,6 +1,7 @@
 // The page comes alive: what Python wrote is there already, this adds the charts that answer to a reader.
 
 import { element } from "./figure.js";
+import { insideSection } from "./inside.js";
 import { HELP, zoom } from "./keys.js";
 import { readRecord } from "./record.js";
 import { themeButton } from "./theme.js";
@@ -16,12 +17,12 @@ function start() {
   const view = createView({ run: 0, layer: firstLayer(record.runs[0]), which: "grad_norm", logLoss: spreads(record.runs[0]), smooth: 25, step: null, pinned: null, range: null, whole: whole(record.runs[0]) });
   const live = element("p", { class: "unseen", "aria-live": "polite" });
   const { charts, parts } = trainingCharts(record, view, (text) => (live.textContent = text));
-  const bar = toolbar(record, view);
+  const bar = toolbar(record, view), inside = insideSection(record);
   document.getElementById("training-charts").replaceChildren(
     element("p", { class: "how", id: "keys" }, `All charts below share one cursor and one range of steps. Drag across a chart to zoom in. ${HELP}.`),
     bar.root, element("div", { class: "charts" }, ...parts), live,
   );
-  document.getElementById("page-tools").append(themeButton((dark) => view.set({ dark })));
+  document.getElementById("page-tools").append(themeButton((dark) => [view, inside.view].forEach((one) => one.set({ dark }))));
   document.documentElement.classList.add("alive");
   jumps(view);
 
@@ -45,7 +46,7 @@ function start() {
   for (const [id, chart] of Object.entries(charts)) if (!id.startsWith("gates-")) chart.redraw();
   bar.redraw();
   showRun(0);
-  window.elman = { charts, view, record };
+  window.elman = { get charts() { return { ...charts, ...inside.charts }; }, view, inside, record }; // prettier-ignore
 }
 
 const only = (changed, ...keys) => [...changed].every((key) => keys.includes(key));

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -14,7 +15,9 @@ from elman.files import write_text
 from elman.report import panels, words
 from elman.report.charts import PALETTE
 from elman.report.event_warnings import event_warnings
+from elman.report.fans import fans_of
 from elman.report.forecasts import forecasts
+from elman.report.inside import inside_of
 from elman.report.panels import Panel
 from elman.report.recording import embedded, record_of
 from elman.report.runs import Run, Scores, names_of, read_run
@@ -57,12 +60,22 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
         dark={role: colours[1] for role, colours in PALETTE.items()},
         css=Markup(_shipped("page.css") + _shipped("viewer.css")),
         record=Markup(
-            embedded({"format": FORMAT, "runs": [record_of(run, name) for run, name in zip(read, names, strict=True)]})
+            embedded(
+                {
+                    "format": FORMAT,
+                    "runs": [_record(run, name, len(read)) for run, name in zip(read, names, strict=True)],
+                }
+            )
         ),
         viewer=Markup(_shipped("viewer.js")),
     )
     write_text(path, html)
     return path
+
+
+def _record(run: Run, name: str, runs: int) -> dict[str, Any]:
+    """All numbers of one run of so many that the page has."""
+    return {**record_of(run, name), "inside": inside_of(run, 1 / runs), "fans": fans_of(run)}
 
 
 def _shipped(name: str) -> str:

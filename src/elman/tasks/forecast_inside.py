@@ -20,7 +20,9 @@ def forecast_inside(
 
     Shown are windows spread evenly over the origins, and the one with the largest value ahead.
     """
-    even = torch.linspace(0, len(origins) - 1, min(LOOKED_AT, len(origins))).long().unique()
+    # Windows that overlap show the same flood several times.
+    apart = len(origins) // (windows.window + windows.horizon)
+    even = torch.linspace(0, len(origins) - 1, min(LOOKED_AT, len(origins), max(apart, 2 * SHOWN))).long().unique()
     ahead = windows.truth(origins).nan_to_num(-torch.inf).amax(1)
     picks = [int(ahead.argmax()), *even[:: max(1, len(even) // (SHOWN - 1))].tolist(), *even.tolist()]
     some = origins[torch.tensor(list(dict.fromkeys(picks)))]

@@ -97,7 +97,7 @@ def look_inside(
     truth: ArrayLike | None = None,
     in_units: Any = None,
     readout: nn.Linear | None = None,
-    shown: int = 6,
+    shown: int = 4,
     targets: Sequence[tuple[int, int]] | None = None,
 ) -> Inside:
     """Run `model` over the sequences `x` and keep what happened inside its recurrent layers.
