@@ -92,7 +92,7 @@ class Card {
     this.values = values;
     this.lines = (CARDS[layer.cell] ?? ((v) => [["h", "", v.h, ""]]))(values).filter(([letter]) => !(projected && letter === "h"));
     if (layer.notes.includes("relu")) this.lines = [["h", "max(0, h̄)", values.h, ""]];
-    figure.retitle(`Unit ${room.unitName(unit)} at ${seen.place(n, t)}: h\u00a0=\u00a0${show(values.h)}`, `One step of this ${layer.cell} in the unit's own numbers; a bar marks the sum before it is squashed, ₋₁ the step ${layer.backward ? "after, as this direction reads backwards" : "before"}. Up and down choose the unit.`);
+    figure.retitle(`Unit ${room.unitName(unit)} at ${seen.spot(n, t)}: h\u00a0=\u00a0${show(values.h)}`, `One step of this ${layer.cell} in the unit's own numbers; a bar marks the sum before it is squashed, ₋₁ the step ${layer.backward ? "after, as this direction reads backwards" : "before"}. Up and down choose the unit.`);
     figure.setEmpty("");
     this.body.replaceChildren(...this.lines.flatMap(([letter, equation, value, numbers, meaning]) => [
       element("dt", {}, element("b", {}, letter), ` = ${equation}`, ...(meaning ? [element("small", {}, meaning)] : [])),

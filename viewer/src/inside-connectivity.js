@@ -3,6 +3,8 @@
 import { part, uprights, visible } from "./inside-data.js";
 import { power } from "./words.js";
 
+const DECADES = 3; // of the norms that are told apart by colour in a text
+
 export function connectivityPanel(room) {
   const { seen, view } = room, n = () => view.state.sequence;
   if (!seen.connectivity) return null;
@@ -22,8 +24,8 @@ export function connectivityPanel(room) {
   };
   const title = () => {
     const { strongest, back } = reach();
-    if (strongest < 0) return `Connectivity: ${asked(step())} at ${seen.place(n(), seen.first + step())} depends on no input`;
-    return `Connectivity: ${asked(step())} at ${seen.place(n(), seen.first + step())} depends most on ${seen.place(n(), strongest)}, and on others up to ${back} steps back`;
+    if (strongest < 0) return `Connectivity: ${asked(step())} at ${seen.spot(n(), seen.first + step())} depends on no input`;
+    return `Connectivity: ${asked(step())} at ${seen.spot(n(), seen.first + step())} depends most on ${seen.spot(n(), strongest)}, and on others up to ${back} steps back`;
   };
   const how = `How strongly ${seen.kind === "classes" ? "the likeliest output" : "the output"} at the cursor would answer to a small change of each input${seen.first ? "; before the first output, the first one is asked about" : ""}. Up to so many steps back: where it is still a tenth of the strongest.`;
 
@@ -31,8 +33,8 @@ export function connectivityPanel(room) {
   if (seen.isText) {
     const strip = { size: "half", anew: ["t"], onHover: (t) => { if (t !== over) { over = t; relight(); } } };
     parts.push(room.strip("inside-connect", () => {
-      const [low, high] = limits();
-      return { title: title(), how: `${how} Pass the mouse over a word to ask about the output there.`, words: Array.from({ length: seen.steps }, (_, t) => seen.word(n(), t)), values: row().map((v) => (Number.isFinite(v) ? 10 ** v : null)), range: [0, 10 ** high], ramp: "sequential", note: (t) => `${seen.place(n(), t)}: ${Number.isFinite(at(step(), t)) ? (10 ** at(step(), t)).toPrecision(3) : "none"}` };
+      const { logs } = reach(), top = Math.max(...logs.filter(Number.isFinite));
+      return { title: title(), how: `${how} The colour is logarithmic, over three powers of ten. Pass the mouse over a word to ask about the output there.`, words: Array.from({ length: seen.steps }, (_, t) => seen.word(n(), t)), values: logs.map((v) => (Number.isFinite(v) ? v : null)), range: [top - DECADES, top], ramp: "warm", note: (t) => `${seen.spot(n(), t)}: ${Number.isFinite(at(step(), t)) ? (10 ** at(step(), t)).toPrecision(3) : "none"}` };
     }, strip));
   } else
     parts.push(room.lines("inside-connect", () => {
@@ -43,7 +45,8 @@ export function connectivityPanel(room) {
   // The strip alone is lit anew while the mouse passes: its words stay as they are.
   function relight() {
     const strip = room.chart("inside-connect"), logs = row();
-    strip.spec.values = logs.map((v) => (Number.isFinite(v) ? 10 ** v : null));
+    const top = Math.max(...logs.filter(Number.isFinite));
+    Object.assign(strip.spec, { values: logs.map((v) => (Number.isFinite(v) ? v : null)), range: [top - DECADES, top] });
     strip.figure.retitle(title(), strip.figure.caption.textContent);
     strip.colour();
   }

@@ -41,6 +41,11 @@ export class Seen {
     return this.text != null;
   }
 
+  // Letters stand side by side, words apart.
+  get glue() {
+    return (this.joint ??= this.words.every((word) => [...word].length <= 1) ? "" : " ");
+  }
+
   word(sequence, t) {
     return this.words[this.text.values[sequence * this.steps + t]];
   }
@@ -52,6 +57,11 @@ export class Seen {
   // What a reader finds at a step: the word, or the time.
   place(sequence, t) {
     return this.isText ? visible(this.word(sequence, t)) : this.stepName(sequence, t);
+  }
+
+  // The same in a sentence, where a letter alone would not tell which.
+  spot(sequence, t) {
+    return this.isText ? `${this.place(sequence, t)} (step ${this.skipped + t + 1})` : this.stepName(sequence, t);
   }
 
   // The series k of a sequence, null where it is not known.

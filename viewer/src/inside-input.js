@@ -10,7 +10,7 @@ export function inputPanel(room) {
   const n = () => view.state.sequence;
   if (seen.isText)
     return [room.strip("inside-input", () => ({
-      title: `Input: ${seen.steps} words or letters of ${seen.labels[n()]}`,
+      title: `Input: ${seen.steps} ${seen.glue ? "words" : "letters"} of ${seen.labels[n()]}`,
       how: "What the network read, one by one. A click puts the cursor there.",
       words: Array.from({ length: seen.steps }, (_, t) => seen.word(n(), t)), values: null, note: (t) => `step ${t + 1}: ${seen.place(n(), t)}`,
     }), { size: "whole" })];

@@ -42,7 +42,7 @@ class Network {
     this.steps = Array.from({ length: count }, (_, k) => first + k);
     const layer = this.room.layer(), at = (k) => layer.at(layer.contributions, n, t, k);
     const shares = [at(0), at(1)], whole = shares[0] + shares[1] || 1;
-    this.figure.retitle(`Unrolled: at ${seen.place(n, t)}, ${percent(Math.round((100 * shares[1]) / whole) / 100)} of what enters ${layer.partAt(t)} comes from the step ${layer.backward ? "after" : "before"}`, "The same network once for each step, time to the right, layers upwards. The wider an edge, the more flows along it: upwards from the input, sideways from the state. The stripes of a node are its units, red positive, blue negative. Play moves the cursor.");
+    this.figure.retitle(`Unrolled: at ${seen.spot(n, t)}, ${percent(Math.round((100 * shares[1]) / whole) / 100)} of what enters ${layer.partAt(t)} comes from the step ${layer.backward ? "after" : "before"}`, "The same network once for each step, time to the right, layers upwards. The wider an edge, the more flows along it: upwards from the input, sideways from the state. The stripes of a node are its units, red positive, blue negative. Play moves the cursor.");
     this.figure.setEmpty("");
     this.figure.setLegend([{ name: "from the input or the layer below", colour: colour("s3") }, { name: "from the state", colour: colour("s1") }]);
     this.draw(width);

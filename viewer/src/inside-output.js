@@ -22,16 +22,16 @@ function classes(room) {
       const all = bits(), known = all.filter((v) => v != null && !Number.isNaN(v));
       const mean = known.reduce((a, b) => a + b, 0) / Math.max(1, known.length), worst = all.findIndex((v) => v === Math.max(...known));
       return {
-        title: `Surprise: ${number(mean)} bits a step on average, most after ${seen.place(n(), Math.max(0, worst))} (${number(Math.max(...known))} bits)`,
-        how: "How unlikely the network thought what really came next: 0 bits is certain, 1 bit like a coin, 5 bits one of 32. Bright is a surprise.",
+        title: `Surprise: ${number(mean)} bits a step on average, most after ${seen.spot(n(), Math.max(0, worst))} (${number(Math.max(...known))} bits)`,
+        how: "How unlikely the network thought what really came next: 0 bits is certain, 1 bit like a coin, 5 bits one of 32. The stronger the colour, the greater the surprise.",
         all,
       };
     };
-    const note = (t) => (right(t) == null || Number.isNaN(right(t)) ? `after ${seen.place(n(), t)}: nothing is known to have come` : `after ${seen.place(n(), t)} came ${visible(seen.outputs[right(t)])}: ${number(bits()[t])} bits`);
+    const note = (t) => (right(t) == null || Number.isNaN(right(t)) ? `after ${seen.spot(n(), t)}: nothing is known to have come` : `after ${seen.spot(n(), t)} came ${visible(seen.outputs[right(t)])}: ${number(bits()[t])} bits`);
     if (seen.isText)
       parts.push(room.strip("inside-output", () => {
         const { title, how, all } = describe();
-        return { title, how, words: Array.from({ length: seen.steps }, (_, t) => seen.word(n(), t)), values: all, range: [0, 8], ramp: "sequential", note };
+        return { title, how, words: Array.from({ length: seen.steps }, (_, t) => seen.word(n(), t)), values: all, range: [0, 8], ramp: "warm", note };
       }, { size: "wide" }));
     else
       parts.push(room.lines("inside-output", () => {
@@ -47,7 +47,7 @@ function classes(room) {
       const id = seen.top.values[at(t) * count + k];
       return { name: visible(seen.outputs[id]), value: seen.top_share.values[at(t) * count + k], strong: id === right(t) };
     });
-    return { title: `After ${seen.place(n(), t)}: most likely ${items[0].name} (${percent(items[0].value)})`, how: `The likeliest outputs at the cursor.${seen.truth ? " What really came is marked." : ""}`, items, format: percent, least: 1 };
+    return { title: `After ${seen.spot(n(), t)}: most likely ${items[0].name} (${percent(items[0].value)})`, how: `The likeliest outputs at the cursor.${seen.truth ? " What really came is marked." : ""}`, items, format: percent, least: 1 };
   }), ["t"]));
   if (seen.output_values && seen.outputs.length <= 12)
     parts.push(room.lines("inside-classes", () => {

@@ -14,7 +14,7 @@ export function saliencyPanel(room) {
   const { seen, view } = room, n = () => view.state.sequence;
   if (!seen.targets[0]?.length) return null;
   const target = () => seen.targets[n()][view.state.target];
-  const named = ([step, output]) => `${visible(seen.outputs[output])} at ${seen.place(n(), seen.first + step)}`;
+  const named = ([step, output]) => `${visible(seen.outputs[output])} at ${seen.spot(n(), seen.first + step)}`;
   const bars = () => {
     const { shape, values } = seen.saliency[view.state.method], T = shape[2], from = (n() * shape[1] + view.state.target) * T;
     return [...values.subarray(from, from + T)];
@@ -35,7 +35,7 @@ export function saliencyPanel(room) {
       : `The bars add up to ${number(sum, 4)}; the output differs from that of an input of zeros by ${number(v - b, 4)}. Only integrated gradients promise that these agree.`;
     return {
       all, most: Math.max(...top),
-      title: `Saliency: for ${named(target())}, ${seen.place(n(), most)} did most (${number(all[most])})`,
+      title: `Saliency: for ${named(target())}, ${seen.spot(n(), most)} did most (${number(all[most])})`,
       how: `${METHODS[view.state.method][1]} Above zero (red) a step raised the output, below (blue) it lowered it; in the network's own scale.`,
     };
   }
@@ -44,7 +44,7 @@ export function saliencyPanel(room) {
   const root = seen.isText
     ? room.strip("inside-saliency", () => {
         const { all, most, title, how } = words();
-        return { title, how, words: all.map((_, t) => seen.word(n(), t)), values: all, range: [-most, most], note: (t) => `${seen.place(n(), t)}: ${number(all[t])}` };
+        return { title, how, words: all.map((_, t) => seen.word(n(), t)), values: all, range: [-most, most], bars: true, note: (t) => `${seen.spot(n(), t)}: ${number(all[t])}` };
       }, { size: "whole", controls, anew })
     : room.lines("inside-saliency", () => {
         const { all, title, how } = words(), x = all.map((_, t) => t);

@@ -45,7 +45,7 @@ export class Snippets {
   text(item) {
     const { seen } = this.room, [low, high] = this.edges(item);
     if (!seen.isText) return ["", seen.series(item.sequence, 0).slice(item.from, item.to + 1).map((v) => number(v)).join(" "), ""];
-    const glue = seen.words.every((word) => [...word].length <= 1) ? "" : " ";
+    const { glue } = seen;
     const words = (a, b) => Array.from({ length: Math.max(0, b - a) }, (_, k) => visible(seen.word(item.sequence, a + k))).join(glue);
     return [words(low, item.from) + glue, words(item.from, item.to + 1), glue + words(item.to + 1, high + 1)];
   }

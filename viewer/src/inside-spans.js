@@ -21,11 +21,11 @@ export function spanPanel(room) {
     said.textContent = inSteps(threshold(), 0.01);
     if (!span) return { title: "Units of a span", empty: drag };
     const units = unitsOf(layer(), view.state.sequence, span, threshold()), n = view.state.sequence;
-    const words = `${seen.place(n, span[0])} to ${seen.place(n, span[1])}`;
-    if (!units.length) return { title: `Units of the span ${words}: none`, empty: `No unit stays above ${inSteps(threshold(), 0.01)} in all of ${words} and is below it just before and after. Choose a lower threshold or another span.` };
+    const words = seen.isText ? `“${Array.from({ length: span[1] - span[0] + 1 }, (_, k) => seen.place(n, span[0] + k)).join(seen.glue)}”` : `${seen.place(n, span[0])} to ${seen.place(n, span[1])}`;
+    if (!units.length) return { title: `Span ${words}: no unit`, empty: `No unit stays above ${inSteps(threshold(), 0.01)} in all of ${words} and is below it just before and after. Choose a lower threshold or another span.` };
     const top = Math.max(Math.abs(low), Math.abs(high)), from = Math.max(0, span[0] - 10), to = Math.min(seen.steps - 1, span[1] + 10);
     return {
-      title: `Units of the span ${words}: ${units.length} of ${layer().size} are on inside and off around it`, how: "The units whose hidden state stays above the threshold in the whole span and is below it just before and just after: candidates for what the network notes there.",
+      title: `Span ${words}: ${units.length} of ${layer().size} units are on inside and off around it`, how: "The units whose hidden state stays above the threshold in the whole span and is below it just before and just after: candidates for what the network notes there.",
       columns: to - from + 1, rows: units.length, value: (column, row) => layer().at(layer().h, n, from + column, units[row]), range: [-top, top], ramp: "diverging", yLabel: "unit", unit: "h",
       columnName: (c) => seen.place(n, from + c), rowName: (row) => room.unitName(units[row]), uprights: [{ at: span[0] - from }, { at: span[1] - from + 1 }],
       here: () => ({ column: view.state.t >= from && view.state.t <= to ? view.state.t - from : null, row: units.includes(view.state.unit) ? units.indexOf(view.state.unit) : null }),
@@ -39,7 +39,7 @@ export function spanPanel(room) {
     if (!span) return { title: "Similar spans", empty: drag };
     const items = similarSpans(seen, layer(), n, span);
     if (!items.length) return { title: "Similar spans", empty: "The span is as long as the sequences: there is nowhere else to look." };
-    return { title: `Similar spans: the likest has a cosine of ${number(items[0].value)}, in ${seen.labels[items[0].sequence]}`, how: `Stretches of the same length in the ${layer().wide.shape[0]} recorded sequences in which the mean state of all units is most like that of the span: 1 is the same pattern, 0 an unrelated one. Each unit's own mean is taken off first. ${seen.count < seen.labels.length ? "Those with a frame can be opened." : "A click goes there."}`, items, word: "cosine" };
+    return { title: `Similar spans: the likest has a cosine of ${number(items[0].value)}, in ${seen.labels[items[0].sequence]}`, how: `Stretches of the same length in the ${layer().wide.shape[0]} recorded sequences in which the mean state of all units is most like that of the span: 1 is the same pattern, 0 an unrelated one. Each unit's own mean is taken off first. ${seen.count < seen.labels.length ? "A click opens those that are shown in full." : "A click goes there."}`, items, word: "cosine" };
   }), ["span"]);
   return [found, similar];
 }

@@ -25,7 +25,7 @@ export function statePanel(room) {
     const value = (column, row) => layer().at(array, n, column, rows[row]);
     return {
       title, how, columns: seen.steps, rows: rows.length, value, range: rangeOf(array, ramp), ramp, unit, yLabel: "unit",
-      columnName: (t) => seen.place(n, t), rowName: (row) => room.unitName(rows[row]), uprights: uprights(room), span: () => view.state.span,
+      columnName: (t) => seen.place(n, t), spot: (t) => seen.spot(n, t), rowName: (row) => room.unitName(rows[row]), uprights: uprights(room), span: () => view.state.span,
       here: () => ({ column: view.state.t, row: rows.indexOf(view.state.unit), rows: view.state.pins.map((unit) => rows.indexOf(unit)) }),
       to: (column, row) => ({ t: column, unit: rows[row] }), pin: () => view.set({ pins: toggled(view.state) }),
     };
@@ -62,13 +62,14 @@ export function statePanel(room) {
 
   parts.push(room.lines("inside-pinned", () => {
     const units = [...new Set([view.state.unit, ...view.state.pins])], n = view.state.sequence, x = Array.from({ length: seen.steps }, (_, t) => t);
-    const own = layer().c && !ownRows(layer().c);
+    const own = layer().cell === "LSTM" && !ownRows(layer().c);
     const series = units.flatMap((unit, k) => [
       { name: `h of unit ${room.unitName(unit)}`, x, y: layer().line(layer().h, n, unit), colour: LINES[k % 6], width: k ? 1.5 : 2.25 },
-      ...(own ? [{ name: `c of unit ${room.unitName(unit)}`, x, y: layer().line(layer().c, n, unit), colour: LINES[k % 6], dash: [5, 4], width: 1.25 }] : []),
+      // In the same range as h: h is the output gate's share of it.
+      ...(own ? [{ name: `tanh(c) of unit ${room.unitName(unit)}`, x, y: layer().line(layer().c, n, unit).map((v) => (v == null ? null : Math.tanh(v))), colour: LINES[k % 6], dash: [5, 4], width: 1.25 }] : []),
     ]);
     const y = series[0].y.filter((v) => v != null);
-    return { title: `Unit ${room.unitName(view.state.unit)}${units.length > 1 ? ` and ${units.length - 1} pinned` : ""}: h goes from ${number(Math.min(...y))} to ${number(Math.max(...y))}`, how: "The chosen unit and those that were pinned, as lines. Pin a unit with Enter on a raster, or with the button.", yLabel: own ? "h, and c dashed" : "h", series };
+    return { title: `Unit ${room.unitName(view.state.unit)}${units.length > 1 ? ` and ${units.length - 1} pinned` : ""}: h goes from ${number(Math.min(...y))} to ${number(Math.max(...y))}`, how: "The chosen unit and those that were pinned, as lines. Pin a unit with Enter on a raster, or with the button.", yLabel: own ? "h, and tanh(c) dashed" : "h", series };
   }, { height: 300, anew: ["unit", "pins"] }));
   return parts;
 }

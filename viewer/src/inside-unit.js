@@ -14,13 +14,13 @@ export function unitPanel(room) {
   const words = () => {
     const y = line(), high = y.indexOf(Math.max(...y)), low = y.indexOf(Math.min(...y));
     return {
-      title: `What unit ${unit()} does: highest after ${seen.place(n(), high)} (${number(y[high])}), lowest after ${seen.place(n(), low)} (${number(y[low])})`,
+      title: `What unit ${unit()} does: highest after ${seen.spot(n(), high)} (${number(y[high])}), lowest after ${seen.spot(n(), low)} (${number(y[low])})`,
       how: `${seen.isText ? "The text" : "The first series"}, coloured by the unit's hidden state: red positive, blue negative. Another unit is chosen with the list above, or a click on a raster.`,
     };
   };
   const parts = [];
   if (seen.isText)
-    parts.push(room.strip("inside-lens", () => ({ ...words(), words: line().map((_, t) => seen.word(n(), t)), values: line(), range: [-top(), top()], note: (t) => `${seen.place(n(), t)}: h = ${number(line()[t])}` }), { size: "whole", anew: ["unit"] }));
+    parts.push(room.strip("inside-lens", () => ({ ...words(), words: line().map((_, t) => seen.word(n(), t)), values: line(), range: [-top(), top()], note: (t) => `${seen.spot(n(), t)}: h = ${number(line()[t])}` }), { size: "whole", anew: ["unit"] }));
   else {
     const figure = room.figure("inside-lens", { size: "whole" });
     parts.push(room.add("inside-lens", new Tinted(figure, room, () => {

@@ -205,7 +205,7 @@ export class Raster {
     const { spec } = this, { column, row } = this.over ?? spec.here();
     if (column == null || row == null) return "";
     const value = spec.value(column, row);
-    return `${spec.rowWord ?? "unit"} ${spec.rowName(row)}, ${spec.columnName(column)}: ${Number.isNaN(value) ? "none" : (spec.format ?? number)(value)}`;
+    return `${spec.rowWord ?? "unit"} ${spec.rowName(row)}, ${(spec.spot ?? spec.columnName)(column)}: ${Number.isNaN(value) ? "none" : (spec.format ?? number)(value)}`;
   }
 
   resize() {
@@ -221,7 +221,7 @@ export class Raster {
   }
 }
 
-export const ramps = { diverging, sequential: inferno };
+export const ramps = { diverging, sequential: inferno, warm: (share) => diverging(0.5 + Math.max(0, share) / 2) };
 
 const inFew = (value, spec) => (Number.isNaN(value) ? "–" : (spec.format ?? ((v) => inSteps(v, 0.001)))(value));
 

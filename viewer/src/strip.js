@@ -1,5 +1,5 @@
 // A text whose words are coloured, one word for each step. `describe()` says what to draw:
-//   {empty: why} or {title, how, words, values, range, ramp, note(t), legend}; a value of null leaves a word without colour.
+//   {empty: why} or {title, how, words, values, range, ramp, bars, note(t), legend}; a value of null leaves a word without colour.
 
 import { element } from "./figure.js";
 import { onStepKeys } from "./keys.js";
@@ -33,6 +33,7 @@ export class Strip {
     figure.setLegend([{ name: "at the cursor", colour: colour("ink"), kind: "dot" }, ...(spec.legend ?? [])]);
     const letters = spec.words.every((word) => [...word].length === 1);
     this.box.classList.toggle("letters", letters);
+    this.box.classList.toggle("bars", Boolean(spec.bars));
     this.box.replaceChildren(...spec.words.map((word, t) => element("span", { class: "word", "data-t": t }, visible(word))));
     this.colour();
     this.follow();
@@ -49,6 +50,7 @@ export class Strip {
       const paint = this.paintOf(t);
       word.style.background = paint ? `rgb(${paint.join(",")})` : "";
       word.style.color = paint ? readable(paint) : "";
+      if (this.spec.bars) word.style.setProperty("--bar", String((this.spec.values[t] ?? 0) / (this.spec.range[1] || 1)));
     });
   }
 

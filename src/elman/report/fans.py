@@ -17,10 +17,10 @@ PAST = 3  # horizons of measured values shown before a forecast begins
 def fans_of(run: Run) -> dict[str, Any]:
     """The forecasts of the first series, as JSON takes them, or `{"missing": why}`.
 
-    `cutoffs (C)` are times as text; `y`, `forecast` and each of `bands`, narrow to wide, `(C, horizon)`; `past` is what
-    was measured before, `(C, PAST * horizon)`, up to the cut-off. Of too many cut-offs every so many-th is kept. `ranks`
-    counts measured values between neighbouring quantiles, and `acf` is the autocorrelation of the errors one step
-    ahead, both over all cut-offs.
+    `cutoffs (C)` are times as text; `y`, `forecast` and each of `bands`, narrow to wide, are `(C, horizon)`; `past` is
+    what was measured before, `(C, PAST * horizon)`, up to the cut-off. Of too many cut-offs every so many-th is kept.
+    `ranks` counts measured values between neighbouring quantiles, and `acf` is the autocorrelation of the errors one
+    step ahead, both over all cut-offs.
     """
     scores, table = run.scores, run.test
     if scores is None or table is None:

@@ -61,8 +61,9 @@ def packed(values: Array, bits: int = 16) -> dict[str, Any]:
 
 
 def whole(values: Array) -> dict[str, Any]:
-    """Whole numbers from 0, exactly."""
-    return _coded(values, 8 if values.max(initial=0) < 255 else 16, 0.0, 1.0)
+    """Whole numbers from 0, exactly; those below stand for none."""
+    bits = 8 if values.max(initial=0) < 255 else 16
+    return _coded(np.where(values < 0, 2**bits - 1, values), bits, 0.0, 1.0)
 
 
 def _coded(codes: Array, bits: int, low: float, step: float) -> dict[str, Any]:
@@ -92,7 +93,8 @@ def _record(seen: Inside, share: float) -> dict[str, Any]:
     }  # fmt: skip
     for name, most in (("outputs", N), ("truth", N), ("surprisal", N), ("top_share", N)):
         if name in arrays:
-            record["output_values" if name == "outputs" else name] = packed(arrays[name][:most])
+            exact = name == "truth" and facts["kind"] == "classes"
+            record["output_values" if name == "outputs" else name] = (whole if exact else packed)(arrays[name][:most])
     if "inputs" in arrays:
         record["input_values"] = packed(arrays["inputs"][..., :SERIES])
     if "words" in arrays:
