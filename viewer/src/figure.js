@@ -94,8 +94,9 @@ export class Figure {
   }
 
   // Title, legend and plot as one picture on the page's ground.
-  picture() {
-    const drawn = this.plot.querySelector("canvas"), scale = devicePixelRatio || 1;
+  // `drawn`: the plot as a canvas, where it is not one already.
+  picture(drawn = this.plot.querySelector("canvas")) {
+    const scale = devicePixelRatio || 1;
     const width = drawn.width / scale, made = document.createElement("canvas"), pad = 16, context = made.getContext("2d");
     const fit = (text, font) => {
       const lines = [""];
@@ -131,7 +132,7 @@ export class Figure {
       const y = legendTop + 20 * line + 12;
       context.fillStyle = item.colour;
       if (item.kind === "dot") context.fillRect(pad + left + 7, y - 4, 8, 8);
-      else if (item.kind === "area") context.fillRect(pad + left, y - 5, 22, 10);
+      else if (["area", "bar", "step"].includes(item.kind)) context.fillRect(pad + left, y - 5, 22, 10);
       else for (const [from, wide] of item.dash ? [[0, 6], [8, 6], [16, 6]] : [[0, 22]]) context.fillRect(pad + left + from, y - 1, wide, 2.5);
       context.fillStyle = colour("ink");
       context.fillText(item.name, pad + left + 28, y);
@@ -142,8 +143,9 @@ export class Figure {
     return made;
   }
 
-  savePicture() {
-    this.picture().toBlob((blob) => {
+  // A chart that is drawn as SVG or text gives itself a `drawing`: a function, or one that promises, a canvas of it.
+  async savePicture() {
+    this.picture(await this.drawing?.()).toBlob((blob) => {
       const address = URL.createObjectURL(blob);
       element("a", { href: address, download: `elman-${this.id}.png` }).click();
       setTimeout(() => URL.revokeObjectURL(address), 1000);

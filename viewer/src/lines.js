@@ -1,13 +1,16 @@
 // A figure of lines (uPlot). `describe(state)` says what to draw:
-//   {empty: why} or {title, how, yLabel, xLabel, log, series, rules, ticks, yRange, least, names, own}
-// A series is {name, x, y, colour, width, dash, alpha, kind: "line" | "dot" | "area", drawn, on}; `drawn` stands in for y where
-// areas lie on one another. A band, {low, high, colour}, fills between two series by their names. A rule is {y, name, colour}, a tick {x, colour}. Logarithms are taken here: uPlot's axes stay plain.
-// `own`: x is not the training step, so that the cursor and the zoom of the others do not reach this figure.
+//   {empty: why} or {title, how, yLabel, xLabel, log, series, bands, rules, uprights, shade, ticks, yRange, least, names, xNames,
+//   xSpace, own, onPick}
+// A series is {name, x, y, colour, width, dash, alpha, kind: "line" | "dot" | "area" | "bar" | "step", drawn, on}; `drawn` stands in for y where
+// areas lie on one another. A band {low, high, colour, alpha} fills what is between two series; a rule is {y, name, colour}, an upright
+// {x, name}, a tick {x, colour}; `shade()` gives the ends of a span that is marked, or null. `onPick(x)` answers a click and Enter. Logarithms are taken here: uPlot's axes stay plain.
+// `own`: x is not the shared one, so that the cursor and the zoom of the others do not reach this figure. A view that `clicks` moves
+// its cursor where one clicks, not where the mouse passes.
 
 import uPlot from "uplot";
 import { onStepKeys, zoomTo } from "./keys.js";
 import { nearest } from "./record.js";
-import { colour, FONT } from "./theme.js";
+import { colour, faded, FONT } from "./theme.js";
 import { onTouch } from "./touch.js";
 import { inSteps, logName, logPlaces, number } from "./words.js";
 
@@ -15,7 +18,7 @@ export class Lines {
   constructor(figure, view, describe, { height = 220, say, onToggle } = {}) {
     Object.assign(this, { figure, view, describe, height, say, onToggle });
     figure.columns = () => this.table();
-    figure.plot.addEventListener("keydown", (event) => (this.spec?.own ? this.ownKeys(event) : onStepKeys(view, () => this.places, () => this.speak())(event)));
+    figure.plot.addEventListener("keydown", (event) => (this.spec?.empty ? null : this.spec?.own ? this.ownKeys(event) : onStepKeys(view, () => this.places, () => this.speak())(event)));
     onTouch(figure.plot, view, {
       stepAt: (x) => (this.plot && !this.spec.own ? this.plot.posToVal(x - (this.plot.over.getBoundingClientRect().left - figure.plot.getBoundingClientRect().left), "x") : NaN),
       places: () => this.places ?? [],
@@ -62,7 +65,7 @@ export class Lines {
         y: { range: (u, low, high) => spec.yRange ?? this.yRange(rules, low, high) },
       },
       axes: [
-        { stroke: muted, font: `12px ${FONT}`, grid: { show: false }, ticks: { stroke: grid, size: 4 }, size: 28, gap: 4, label: spec.xLabel ?? "training step", labelFont: `12px ${FONT}`, labelSize: 18, labelGap: 0, space: 64, incrs: WHOLE, values: (u, at) => at.map((v) => number(v)) },
+        { stroke: muted, font: `12px ${FONT}`, grid: { show: false }, ticks: { stroke: grid, size: 4 }, size: 28, gap: 4, label: spec.xLabel ?? "training step", labelFont: `12px ${FONT}`, labelSize: 18, labelGap: 0, space: spec.xSpace ?? 64, incrs: WHOLE, values: (u, at) => at.map((v) => (spec.xNames ?? number)(v)) },
         {
           stroke: muted, font: `12px ${FONT}`, grid: { stroke: grid, width: 1 }, ticks: { show: false }, size: 52, gap: 6, space: 30, incrs: ROUND,
           ...(spec.log ? { splits: (u, axis, low, high) => logPlaces(low, high) } : {}),
@@ -70,12 +73,13 @@ export class Lines {
         },
       ],
       series: [{}, ...shown.map((s) => drawn(s))],
-      bands: (spec.bands ?? []).map((band) => ({ series: [band.high, band.low].map((name) => 1 + shown.findIndex((s) => s.name === name)), fill: `${colour(band.colour)}2b` })),
+      bands: (spec.bands ?? []).map((band) => ({ series: [band.high, band.low].map((name) => 1 + shown.findIndex((s) => s.name === name)), fill: faded(colour(band.colour), band.alpha) })),
       hooks: { draw: [(u) => this.overlay(u, rules)], setSelect: [(u) => this.brushed(u)] },
     };
     figure.plot.replaceChildren();
     this.plot = new uPlot(options, data, figure.plot);
     this.plot.over.addEventListener("mousemove", (event) => this.hovered(this.plot, event.offsetX));
+    this.plot.over.addEventListener("click", (event) => this.clicked(this.plot, event.offsetX));
     this.plot.over.addEventListener("mouseleave", () => requestAnimationFrame(() => this.follow()));
   }
 
@@ -103,7 +107,28 @@ export class Lines {
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
     }
+    for (const upright of this.spec.uprights ?? []) {
+      const x = Math.round(u.valToPos(upright.x, "x", true));
+      ctx.strokeStyle = colour("muted");
+      ctx.setLineDash([4 * dpr, 4 * dpr]);
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+      ctx.fillStyle = colour("muted");
+      ctx.font = `${12 * dpr}px ${FONT}`;
+      ctx.textBaseline = "top";
+      const wide = ctx.measureText(upright.name).width, left = x - bbox.left > wide + 12 * dpr;
+      ctx.textAlign = left ? "right" : "left";
+      ctx.fillText(upright.name, x + (left ? -6 : 6) * dpr, bbox.top + 2 * dpr);
+    }
     ctx.setLineDash([]);
+    const span = this.spec.shade?.();
+    if (span) {
+      const [from, to] = [span[0] - 0.5, span[1] + 0.5].map((at) => u.valToPos(at, "x", true));
+      ctx.fillStyle = faded(colour("s1"), 0.14);
+      ctx.fillRect(from, bbox.top, to - from, bbox.height);
+    }
     for (const tick of this.spec.ticks ?? []) {
       const x = u.valToPos(tick.x, "x", true);
       if (x < bbox.left || x > bbox.left + bbox.width) continue;
@@ -116,7 +141,14 @@ export class Lines {
   hovered(u, left) {
     const x = u.data[0][nearest(u.data[0], u.posToVal(left, "x"))];
     if (this.spec.own) this.showValues((this.ownX = x));
+    else if (this.view.clicks) this.showValues(x);
     else this.view.set({ step: x });
+  }
+
+  clicked(u, left) {
+    const x = u.data[0][nearest(u.data[0], u.posToVal(left, "x"))];
+    if (this.spec.onPick) this.spec.onPick(x);
+    else if (this.view.clicks && !this.spec.own) this.view.set({ step: x });
   }
 
   brushed(u) {
@@ -126,6 +158,7 @@ export class Lines {
   }
 
   ownKeys(event) {
+    if (event.key === "Enter" && this.spec.onPick && this.ownX != null) return this.spec.onPick(this.ownX);
     const move = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
     if (!move) return;
     event.preventDefault();
@@ -142,6 +175,7 @@ export class Lines {
     if (this.plot) {
       const left = x == null ? -10 : this.plot.valToPos(x, "x");
       const inside = left >= 0 && left <= this.plot.over.clientWidth;
+      if (this.spec.shade) this.plot.redraw(false);
       this.plot.setCursor({ left: inside ? left : -10, top: inside ? 1 : -10 });
     }
     this.showValues(x);
@@ -158,7 +192,7 @@ export class Lines {
   speak() {
     const x = this.spec.own ? this.ownX : this.view.state.step;
     const values = this.spec.series.filter((s) => !s.quiet && s.x.length).map((s) => `${s.name} ${(this.spec.format ?? number)(s.y[nearest(s.x, x)])}`);
-    this.say?.(`${this.spec.xLabel ?? "training step"} ${number(x)}: ${values.join(", ")}`);
+    this.say?.(`${this.spec.xLabel ?? "training step"} ${(this.spec.xNames ?? number)(x)}: ${values.join(", ")}`);
   }
 
   zoomed() {
@@ -179,7 +213,7 @@ export class Lines {
   table() {
     const series = this.spec.series.filter((s) => !s.quiet), rows = new Map(this.places.map((x) => [x, series.map(() => "–")]));
     series.forEach((s, column) => s.x.forEach((x, index) => (rows.get(x)[column] = (this.spec.format ?? number)(s.y[index]))));
-    return { columns: [this.spec.xLabel ?? "training step", ...series.map((s) => s.name)], rows: [...rows].map(([x, cells]) => [number(x), ...cells]) };
+    return { columns: [this.spec.xLabel ?? "training step", ...series.map((s) => s.name)], rows: [...rows].map(([x, cells]) => [(this.spec.xNames ?? number)(x), ...cells]) };
   }
 }
 
@@ -195,6 +229,8 @@ const spread = (low, high, least) => {
 function drawn(s) {
   const paint = s.colour.startsWith("#") || s.colour.startsWith("rgb") ? s.colour : colour(s.colour);
   if (s.kind === "dot") return { stroke: paint, paths: () => null, points: { show: true, size: s.size ?? 6, fill: paint, stroke: paint } };
+  if (s.kind === "bar") return { stroke: paint, fill: paint, width: 0, paths: uPlot.paths.bars({ size: [0.7, 60] }), points: { show: false } };
+  if (s.kind === "step") return { stroke: paint, width: 2, fill: faded(paint, 0.2), paths: uPlot.paths.stepped({ align: 1 }), points: { show: false } };
   if (s.kind === "area") return { stroke: paint, width: 0, fill: paint, points: { show: false } };
   return { stroke: paint, alpha: s.alpha ?? 1, width: s.width ?? 1.75, dash: s.dash, points: { show: s.x.length === 1, size: 6, fill: paint } };
 }

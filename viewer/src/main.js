@@ -2,6 +2,7 @@
 
 import { compareSection } from "./compare.js";
 import { element } from "./figure.js";
+import { insideSection } from "./inside.js";
 import { HELP, zoom } from "./keys.js";
 import { liveStrip } from "./live.js";
 import { playSection } from "./play.js";
@@ -19,13 +20,13 @@ function start() {
   const view = createView({ run: 0, layer: firstLayer(record.runs[0]), which: "grad_norm", logLoss: spreads(record.runs[0]), smooth: 25, step: null, pinned: null, range: null, whole: whole(record.runs[0]), seen: record.runs[0].layers.length > 0 });
   const live = element("p", { class: "unseen", "aria-live": "polite" });
   const { charts, parts } = trainingCharts(record, view, (text) => (live.textContent = text));
-  const bar = toolbar(record, view);
+  const bar = toolbar(record, view), inside = insideSection(record), others = {}; // charts whose x is no training step
   const strip = liveStrip(record, view, (run, news) => arrived(record, view, charts, run, news));
   document.getElementById("training-charts").replaceChildren(
     element("p", { class: "how", id: "keys" }, `All charts below share one cursor and one range of steps. Drag across a chart to zoom in. ${HELP}.`),
     strip.root, bar.root, element("div", { class: "charts" }, ...parts), live,
   );
-  document.getElementById("page-tools").append(themeButton((dark) => view.set({ dark })));
+  document.getElementById("page-tools").append(themeButton((dark) => [view, inside.view].forEach((one) => one.set({ dark }))));
   document.documentElement.classList.add("alive");
   jumps(view);
 
@@ -43,6 +44,7 @@ function start() {
       else if (changed.has("range")) chart.zoomed();
       else if (changed.has("step") || changed.has("pinned")) chart.follow();
     }
+    if (changed.has("dark")) for (const chart of Object.values(others)) chart.redraw();
     bar.redraw();
     if (changed.has("run")) strip.redraw();
     showRun(view.state.run);
@@ -51,9 +53,9 @@ function start() {
   bar.redraw();
   strip.redraw();
   showRun(0);
-  compareSection(record, charts, (text) => (live.textContent = text));
-  playSection(record, charts, (text) => (live.textContent = text));
-  window.elman = { charts, view, record };
+  compareSection(record, others, (text) => (live.textContent = text));
+  playSection(record, others, (text) => (live.textContent = text));
+  window.elman = { get charts() { return { ...charts, ...inside.charts, ...others }; }, view, inside, record }; // prettier-ignore
 }
 
 // New numbers of a run: where they are of the one that is shown, its charts are drawn anew; the cursor and the zoom stay.

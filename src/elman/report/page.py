@@ -17,7 +17,9 @@ from elman.report.card import card
 from elman.report.charts import PALETTE
 from elman.report.compare import comparison
 from elman.report.event_warnings import event_warnings
+from elman.report.fans import fans_of
 from elman.report.forecasts import forecasts
+from elman.report.inside import inside_of
 from elman.report.panels import Panel
 from elman.report.play import networks_of_page
 from elman.report.recording import embedded, record_of
@@ -76,8 +78,7 @@ def page_of(runs: Sequence[Path], *, title: str | None = None, live: Mapping[str
                 {
                     "format": FORMAT,
                     "runs": [
-                        record_of(run, name) | {"snapshots": snapshots_of(run.path)}
-                        for run, name in zip(read, names, strict=True)
+                        _record(run, name, len(read)) for run, name in zip(read, names, strict=True)
                     ],
                     "live": live,
                     "compare": compared.record,
@@ -88,6 +89,16 @@ def page_of(runs: Sequence[Path], *, title: str | None = None, live: Mapping[str
         live=live is not None,
         viewer=Markup(_shipped("viewer.js")),
     )
+
+
+def _record(run: Run, name: str, runs: int) -> dict[str, Any]:
+    """All numbers of one run of so many that the page has."""
+    return {
+        **record_of(run, name),
+        "snapshots": snapshots_of(run.path),
+        "inside": inside_of(run, 1 / runs),
+        "fans": fans_of(run),
+    }
 
 
 def _shipped(name: str) -> str:

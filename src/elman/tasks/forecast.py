@@ -25,11 +25,13 @@ from elman.report import write_report
 from elman.tasks.base import Estimator, versions
 from elman.tasks.calibration import Event, conformal_shifts, ends_of, quantiles_for
 from elman.tasks.fitting import check_optimizer, fit_network
+from elman.tasks.forecast_inside import forecast_inside
 from elman.tasks.forecast_lessons import AT_ONCE, ForecastLessons, probe
 from elman.tasks.scoring import Forecasts, Scores, score
 from elman.tasks.settings import ForecastSettings, check_settings
 from elman.training.diagnosis import Finding, diagnose
 from elman.training.distributed import ALONE, World, joined
+from elman.training.inside import Inside
 from elman.training.record import Run
 from elman.training.threads import threads_for
 
@@ -89,6 +91,8 @@ class Forecaster(ForecastSettings, Estimator):
             recording = self._open_run(run, facts, resume=resume, force=force, world=world)
             self._train(lessons, recording, resume, on_event, world)
             if recording and world.first:
+                if self.probe:
+                    self._look_inside(lessons).save(recording.path)
                 lessons.keep_samples(recording.path)  # before the model, which says that the run is whole
                 self.save(recording.model_path)
                 recording.checkpoint_path.unlink(missing_ok=True)
@@ -171,6 +175,17 @@ class Forecaster(ForecastSettings, Estimator):
         self.network_, self.input_size_ = network.eval(), windows.input_size
         y = windows.truth(validate_on).double().numpy()
         self.shifts_ = conformal_shifts(y, self._outputs(windows, validate_on)[..., 1:], self.quantiles_)
+
+    def _look_inside(self, lessons: ForecastLessons) -> Inside:
+        """What the trained network does with windows of the validation part."""
+
+        def in_units(scaled: np.ndarray, origins: Tensor) -> np.ndarray:
+            calibrated = np.sort(np.sort(scaled[..., 1:], axis=-1) + self.shifts_, axis=-1)
+            whole = np.concatenate([scaled[..., :1], calibrated], axis=-1)
+            return self.scaling_.inverse(lessons.windows.panel, origins, whole)
+
+        with threads_for(self.hidden_size, self.threads):
+            return forecast_inside(self.network_, lessons.windows, lessons.validate_on, self.quantiles_, in_units)
 
     def _train_ends(self, lengths: Sequence[int]) -> list[int]:
         """For each series of so many steps before the test part, where its validation part begins."""

@@ -96,7 +96,7 @@ class Probe:
         modes = {m: m.training for m in model.modules()}
         model.eval()
         try:
-            with torch.random.fork_rng(devices=[]), torch.enable_grad(), _can_trace(), traced(model) as calls:
+            with torch.random.fork_rng(devices=[]), torch.enable_grad(), can_trace(), traced(model) as calls:
                 value = self.loss(model)
                 torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
                 middle = time.perf_counter()
@@ -150,7 +150,7 @@ def traced(model: nn.Module) -> Iterator[list["Call"]]:
 
 
 @contextmanager
-def _can_trace() -> Iterator[None]:
+def can_trace() -> Iterator[None]:
     """Lets a look inside run where ELMAN_KERNEL forces torch's layers, which have no trace, upon the training."""
     forced = os.environ.get("ELMAN_KERNEL")
     if forced == "torch":
@@ -171,6 +171,7 @@ class Call:
     x: Tensor
     state: State | None
     trace: Trace
+    state: State | None = None  # before its first step, as the layer was given it
 
     @property
     def has_gradient(self) -> bool:
