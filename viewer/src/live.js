@@ -12,7 +12,7 @@ const QUIET = 30; // seconds without news, after which the strip says so
 export function liveStrip(record, view, changed) {
   const live = record.live, waiting = new Map();
   let paused = false, source = null, state = live ? "connecting" : "", later = 0, reloading = false, asked = "";
-  const list = element("dl", { class: "strip", id: "status" });
+  const list = element("dl", { class: "status", id: "status" });
   const follow = element("button", { type: "button", id: "follow", "aria-pressed": "true", onclick: () => setPaused(!paused) }, "Pause");
   const stop = element("button", { type: "button", id: "stop", title: "Training ends with this step and saves a checkpoint", onclick: () => askToStop() }, "Stop training");
   const word = element("span", { class: "link", role: "status" });

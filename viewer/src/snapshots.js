@@ -213,7 +213,7 @@ function bar(view, steps, index, move, charts) {
     timer = 0;
     play.textContent = "Play";
   };
-  const play = element("button", { type: "button", id: "play", onclick: () => {
+  const play = element("button", { type: "button", id: "snapshot-play", onclick: () => {
     if (timer) return stop();
     if (index() === steps().length - 1) move(-Infinity);
     play.textContent = "Stop playing";

@@ -26,7 +26,7 @@ SATURATED = 0.97  # the same for what a tanh gives
 DEAD = 1e-4  # a unit whose spread over steps and sequences is smaller carries nothing
 LAGS = 64  # of a longer sequence, so many are kept, further and further apart
 TINY = 1e-30  # a gradient below has lost its digits
-FIRST_SNAPSHOT = 5  # times a look is what the first snapshot is taken to cost
+FIRST_SNAPSHOT = 2  # times a look is what the first snapshot is taken to cost
 LARGEST = 512  # numbers in a state; the Jacobian of a larger one would cost more than it tells
 SQUASHED_BY_TANH = ("g", "n")
 
@@ -169,9 +169,8 @@ class Call:
     name: str
     layer: Recurrent
     x: Tensor
-    state: State | None
+    state: State | None  # before its first step, as the layer was given it
     trace: Trace
-    state: State | None = None  # before its first step, as the layer was given it
 
     @property
     def has_gradient(self) -> bool:
@@ -228,8 +227,8 @@ class Call:
             steps = inner_steps(self.trace.layers[index].h.shape[0], jacobians_for(size))
             jacobians = step_jacobians(self.layer, self.trace, self.x, index, steps) if steps else None
             if jacobians is not None and torch.isfinite(jacobians).all():
-                radii = torch.linalg.eigvals(jacobians.double()).abs().amax(-1)
-                for name, values in (("radius", radii), ("norm", torch.linalg.matrix_norm(jacobians.double(), 2))):
+                radii = torch.linalg.eigvals(jacobians).abs().amax(-1)
+                for name, values in (("radius", radii), ("norm", torch.linalg.matrix_norm(jacobians, 2))):
                     found[f"jacobian_{name}"] = _short(values.mean())
                     ends = torch.quantile(values, values.new_tensor([0.05, 0.95]))
                     found[f"jacobian_{name}_band"] = [_short(end) for end in ends]

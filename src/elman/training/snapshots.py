@@ -147,8 +147,8 @@ def histogram(values: Tensor) -> tuple[np.ndarray, np.float32]:
     flat = flat[torch.isfinite(flat)].float()
     if not len(flat):
         return np.zeros(BINS, dtype=np.float32), np.float32(1.0)
-    sizes = flat.abs().sort().values
-    largest = sizes[min(len(sizes) - 1, math.floor((1 - OUTSIDE) * len(sizes)))].item()
+    inside = min(len(flat), math.floor((1 - OUTSIDE) * len(flat)) + 1)
+    largest = flat.abs().kthvalue(inside).values.item()
     limit = 2.0 ** max(-20, math.ceil(math.log2(max(largest, 1e-30))))
     counts = torch.histc(flat.clamp(-limit, limit), BINS, -limit, limit)
     return (counts / len(flat)).numpy(), np.float32(limit)
