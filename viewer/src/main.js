@@ -55,7 +55,7 @@ function start() {
   showRun(0);
   compareSection(record, others, (text) => (live.textContent = text));
   playSection(record, others, (text) => (live.textContent = text));
-  window.elman = { get charts() { return { ...charts, ...inside.charts, ...others }; }, view, inside, record }; // prettier-ignore
+  window.elman = { get charts() { return { ...charts, ...inside.charts, ...others }; }, view, inside, record, link: strip.link }; // prettier-ignore
 }
 
 // New numbers of a run: where they are of the one that is shown, its charts are drawn anew; the cursor and the zoom stay.

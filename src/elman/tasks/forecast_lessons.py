@@ -14,7 +14,7 @@ from elman.report.networks import write_windows
 from elman.training.diagnostics import Probe
 from elman.training.distributed import World
 from elman.training.losses import mse, pinball
-from elman.training.snapshots import Arrays
+from elman.training.record import Arrays
 
 AT_ONCE = 1024  # windows that the network reads at once where no gradient is needed
 SAMPLES = 4  # windows that a run keeps for its page
