@@ -168,8 +168,8 @@ export function languageCharts(spec, say) {
         { name: `unit ${state.unit} after “${shown(spec.vocabulary[reading.tokens[at]])}”`, colour: "ink", kind: "dot", value: number(hs[at][state.unit]) },
       ],
       height: 330,
-      data: { from, layer: state.layer, tokens: [...reading.tokens], h: hs.map((h) => [...h]) },
-      table: { columns: ["place", "character", ...Array.from({ length: units }, (_, k) => `unit ${k}`)], rows: seen.map((h, k) => [number(from + k + 1), names[k], ...[...h].map((v) => number(v))]) },
+      data: () => ({ from, layer: state.layer, tokens: [...reading.tokens], h: hs.map((h) => [...h]) }),
+      table: () => ({ columns: ["place", "character", ...Array.from({ length: units }, (_, k) => `unit ${k}`)], rows: seen.map((h, k) => [number(from + k + 1), names[k], ...[...h].map((v) => number(v))]) }),
       paint(c, width, height) {
         const bottom = height - 40, step = Math.min(26, (width - LEFT - RIGHT) / seen.length), image = document.createElement("canvas");
         image.width = seen.length;
@@ -237,8 +237,8 @@ export function languageCharts(spec, say) {
       label: "probability",
       legend: held ? [{ name: `unit ${state.unit} held at ${number(state.value)}`, colour: "s2", kind: "area" }, { name: "as trained", colour: "muted", kind: "area" }] : [],
       height: high * order.length + 10,
-      data: { at, logits: [...used().steps[at].logits], free: [...free.steps[at].logits], probabilities: [...shares], order },
-      table: { columns: ["character", "probability", ...(held ? ["as trained"] : [])], rows: [...shares.keys()].sort((a, b) => shares[b] - shares[a]).map((k) => [name(k), percent(shares[k]), ...(held ? [percent(before[k])] : [])]) },
+      data: () => ({ at, logits: [...used().steps[at].logits], free: [...free.steps[at].logits], probabilities: [...shares], order }),
+      table: () => ({ columns: ["character", "probability", ...(held ? ["as trained"] : [])], rows: [...shares.keys()].sort((a, b) => shares[b] - shares[a]).map((k) => [name(k), percent(shares[k]), ...(held ? [percent(before[k])] : [])]) }),
       paint(c, width) {
         const wide = width - 44 - 66;
         order.forEach((k, row) => {
@@ -275,8 +275,8 @@ export function languageCharts(spec, say) {
       label: "surprise (bits)",
       legend: held ? [{ name: `unit ${state.unit} held at ${number(state.value)}`, colour: "s2", kind: "area" }, { name: "as trained", colour: "ink", kind: "dot" }] : [],
       height: 290,
-      data: { bits: [...all], free: [...plain] },
-      table: { columns: ["place", "character", "bits", ...(held ? ["as trained"] : [])], rows: seen.map((v, k) => [number(from + k + 2), names[k], number(v), ...(held ? [number(beside[k])] : [])]) },
+      data: () => ({ bits: [...all], free: [...plain] }),
+      table: () => ({ columns: ["place", "character", "bits", ...(held ? ["as trained"] : [])], rows: seen.map((v, k) => [number(from + k + 2), names[k], number(v), ...(held ? [number(beside[k])] : [])]) }),
       paint(c, width, height) {
         const bottom = height - 40, step = Math.min(22, (width - LEFT - RIGHT) / seen.length), y = (v) => bottom - (v / top) * (bottom - 8);
         c.textAlign = "right";
