@@ -50,6 +50,7 @@ export function languageCharts(spec, say) {
   const numbers = new Map(spec.vocabulary.map((token, k) => [token, k])), longest = Math.max(...spec.vocabulary.map((token) => token.length));
   const state = { layer: layers - 1, unit: 0, value: 1, holding: false, at: null, temperature: 0.7, seed: 0 };
   const free = new Reading(network), charts = {};
+  const most = ["LSTM", "GRU", "SLSTM"].includes(network.layer.cell) || (network.layer.cell === "RNN" && network.layer.nonlinearity === "tanh") ? 1 : 3; // what a unit can hold, more or less
   let held = null, unknown = [], running = null;
 
   const text = element("textarea", { id: "play-text", rows: "4", maxlength: String(LONGEST), spellcheck: "false", autocapitalize: "off", oninput: () => { stop(); state.at = null; update(); } });
@@ -69,7 +70,7 @@ export function languageCharts(spec, say) {
   layerBox.value = String(state.layer);
   const unitBox = element("input", { id: "play-unit", type: "number", min: "0", max: String(units - 1), value: "0", oninput: () => { state.unit = Math.min(units - 1, Math.max(0, Math.round(Number(unitBox.value)) || 0)); state.holding && hold(); later(); } });
   const holdBox = element("input", { id: "play-hold", type: "checkbox", onchange: () => { state.holding = holdBox.checked; hold(); later(); } });
-  const value = slider("play-value", "at", -1, 1, 0.05, () => state.value, (v) => { state.value = v; state.holding && hold(); }, (v) => v.toFixed(2));
+  const value = slider("play-value", "at", -most, most, 0.05, () => state.value, (v) => { state.value = v; state.holding && hold(); }, (v) => v.toFixed(2));
 
   const controls = element("div", { class: "play-controls" },
     element("label", { class: "play-words", for: "play-text" }, "Text that the network reads. Type, and it reads along:", text), note,

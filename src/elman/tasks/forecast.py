@@ -88,8 +88,9 @@ class Forecaster(ForecastSettings, Estimator):
         with joined() as world:
             recording = self._open_run(run, facts, resume=resume, force=force, world=world)
             self._train(lessons, recording, resume, on_event, world)
+            self.samples_ = lessons.samples()
             if recording and world.first:
-                lessons.keep_samples(recording.path)  # before the model, which says that the run is whole
+                self.samples_.save(recording.path)  # before the model, which says that the run is whole
                 self.save(recording.model_path)
                 recording.checkpoint_path.unlink(missing_ok=True)
         return self
@@ -332,6 +333,9 @@ class Forecaster(ForecastSettings, Estimator):
             run.flush()
             if hasattr(self, "scores_"):
                 self.scores_.save(run.path)
+            if hasattr(self, "samples_"):  # not of a model that was loaded, which has no data
+                self.samples_.save(run.path)
+                self.save(run.model_path)
             return write_report([run.path], Path(path))
 
     def _read(self, X: Any) -> tuple[Table, Panel]:

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from elman.data.windows import Batch, Windows
-from elman.report.networks import write_windows
+from elman.report.networks import SampleWindows
 from elman.training.diagnostics import Probe
 from elman.training.distributed import World
 from elman.training.losses import mse, pinball
@@ -77,8 +76,8 @@ class ForecastLessons:
     def probe(self, every: int) -> Probe:
         return probe(self.windows, self.train_on, horizon=self.windows.horizon, truncate=self.truncate, every=every)
 
-    def keep_samples(self, folder: Path) -> None:
-        """Write a few windows into a run folder, for its page to begin with.
+    def samples(self) -> SampleWindows:
+        """A few windows for a page to begin with.
 
         They are from the validation part: one that has the largest value ahead, and others evenly picked.
         """
@@ -90,7 +89,7 @@ class ForecastLessons:
         at = windows.starts[picked[:, 0].numpy()] + picked[:, 1].numpy()
         times = [windows.times[int(k) + 1 - windows.window : int(k) + 1 + windows.horizon] for k in at]
         series = [windows.panel.series[int(k)].name for k in picked[:, 0]]
-        write_windows(folder, x, y, series, [[str(t) for t in row] for row in times])
+        return SampleWindows(x, y, series, [[str(t) for t in row] for row in times])
 
     def facts(self) -> dict[str, float]:
         """The loss of the best forecast that is always the same, and how many windows leak into the validation."""
