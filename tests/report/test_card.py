@@ -44,6 +44,7 @@ def test_a_forecasters_run_has_a_whole_card(tmp_path: Path):
     assert all(r[2] for r in told.settings.rows)
     assert [list(r) for r in tables["To make it again"].rows] == [[command]]
     page = (f.report(tmp_path / "page.html")).read_text()
+    assert '"kind":"forecast"' in page  # and can be played with
     assert "encoder.l0" in page and "units in each recurrent layer" in page
 
 

@@ -94,7 +94,7 @@ def test_what_rounding_costs_is_measured(add_language):
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (lambda run: shutil.rmtree(run / "model"), "No trained network is in this run's folder"),
+        (lambda run: shutil.rmtree(run / "model"), "There is no trained network here"),
         (lambda run: (run / "model" / "model.safetensors").write_bytes(b"x"), "truncated or changed"),
         (lambda run: (run / "model" / "config.json").write_text("{}"), "not the config of a model"),
         (lambda run: save_model(run / "model", model_of(), {"task": "dance"}), "not with 'dance'"),

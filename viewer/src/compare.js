@@ -89,8 +89,8 @@ export function compareSection(record, charts, say) {
       title: `Quality against cost: ${front.length === 1 ? `${front[0].name} is best in both` : `${front.map((p) => `“${p.name}”`).join(" and ")} ${front.length === points.length ? "all " : ""}lie on the front`}`,
       label: `${metric.name}${high ? " (higher is better)" : " (lower is better)"}`,
       legend: [...points.map((p) => ({ name: p.name, colour: paint(p.k), kind: "dot", value: number(p.y) })), { name: "front", colour: "muted", dash: true }],
-      data: { points, front: front.map((p) => p.name) },
-      table: { columns: ["network", COSTS[state.cost], metric.name, "sd over seeds", "on the front"], rows: points.map((p) => [p.name, number(p.x), number(p.y), p.sd ? number(p.sd) : "–", front.includes(p) ? "yes" : "no"]) },
+      data: () => ({ points, front: front.map((p) => p.name) }),
+      table: () => ({ columns: ["network", COSTS[state.cost], metric.name, "sd over seeds", "on the front"], rows: points.map((p) => [p.name, number(p.x), number(p.y), p.sd ? number(p.sd) : "–", front.includes(p) ? "yes" : "no"]) }),
       paint(c, width, height) {
         const logs = points.map((p) => Math.log10(p.x)), air = Math.max(0.08, 0.12 * (Math.max(...logs) - Math.min(...logs)));
         const [low, top] = [Math.min(...logs) - air, Math.max(...logs) + air], x = (v) => LEFT + ((Math.log10(v) - low) / (top - low)) * (width - LEFT - RIGHT);
@@ -126,8 +126,8 @@ export function compareSection(record, charts, say) {
     return {
       title: both.length ? `Seeds in pairs: ${b.label} is better than ${a.label} in ${number(wins)} of ${number(both.length)}` : "Seeds: no two networks were trained from the same one",
       label: metric.name, legend: networks.map((n, k) => ({ name: n.label, colour: paint(k), kind: "dot" })),
-      data: { networks: networks.map((n) => ({ label: n.label, seeds: n.seeds, values: n.values })), shared },
-      table: { columns: ["seed", ...networks.map((n) => n.label)], rows: seeds.map((seed) => [seed, ...networks.map((n) => number(value(n, seed)))]) },
+      data: () => ({ networks: networks.map((n) => ({ label: n.label, seeds: n.seeds, values: n.values })), shared }),
+      table: () => ({ columns: ["seed", ...networks.map((n) => n.label)], rows: seeds.map((seed) => [seed, ...networks.map((n) => number(value(n, seed)))]) }),
       paint(c, width, height) {
         const y = axis(c, networks.flatMap(known), width, height), x = (k) => LEFT + ((k + 0.5) / networks.length) * (width - LEFT - RIGHT);
         for (const seed of shared) stroke(c, networks.map((n, k) => (value(n, seed) == null ? null : [x(k), y(value(n, seed))])), colour("muted"), 1);

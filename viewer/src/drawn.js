@@ -1,5 +1,6 @@
 // A figure that is drawn by hand on a canvas. `describe()` says what to draw: {empty: why} or {title, how, label, legend, data,
-// table, paint(context, width, height)}; `data` is what the page exposes, `table` {columns, rows} of text.
+// table, paint(context, width, height)}; `data()` is what the page exposes, `table()` gives {columns, rows} of text. Both are made only
+// when asked for: there are many numbers in a state, and a figure is drawn at each key.
 
 import { colour, FONT, isDark } from "./theme.js";
 
@@ -8,12 +9,12 @@ export class Drawn {
     Object.assign(this, { figure, describe, height });
     this.canvas = document.createElement("canvas");
     figure.plot.append(this.canvas);
-    figure.columns = () => this.spec.table ?? { columns: [], rows: [] };
+    figure.columns = () => this.spec.table();
     new ResizeObserver(() => figure.root.clientWidth !== this.width && this.paint()).observe(figure.root);
   }
 
   get data() {
-    return this.spec?.empty ? { empty: this.spec.empty } : (this.spec?.data ?? {});
+    return this.spec?.empty ? { empty: this.spec.empty } : (this.spec?.data() ?? {});
   }
 
   redraw() {

@@ -98,11 +98,11 @@ export function forecastCharts(spec, say) {
         { name: "forecast before your changes", colour: "s2", dash: true }, { name: "measured later", colour: "muted", kind: "dot" },
       ],
       fan: { before, after, truth },
-      data: { window: state.window, before: { ...before }, after: { ...after }, truth, history: values(rows.slice(0, past), 0) },
-      table: {
+      data: () => ({ window: state.window, before: { ...before }, after: { ...after }, truth, history: values(rows.slice(0, past), 0) }),
+      table: () => ({
         columns: ["time", `${spec.columns[0]}, read`, "forecast", "before your changes", ...after.bands.flatMap((b) => [`${b.level} % from`, `${b.level} % to`]), "measured later"],
         rows: spec.times[state.window].map((time, t) => (t < past ? [time, number(values([rows[t]], 0)[0]), "", "", ...after.bands.flatMap(() => ["", ""]), ""] : [time, "", number(after.point[t - past]), number(before.point[t - past]), ...after.bands.flatMap((b) => [number(b.low[t - past]), number(b.high[t - past])]), number(truth[t - past])])).slice(begin()),
-      },
+      }),
     };
   }, 320);
   const parts = [element("p", { class: "how" }, rounding(spec)), controls], figures = [fan.root];
@@ -117,8 +117,8 @@ export function forecastCharts(spec, say) {
         how: "Dashed is what was measured. Drag a point up and see above what the network makes of it; a forecast that hardly moves says that this input, at that time, does not matter to it.",
         label: name,
         legend: [{ name: "read by the network", colour: "s3" }, { name: "as measured", colour: "muted", dash: true }],
-        data: { column: name, values: now, measured: first },
-        table: { columns: ["time", name, "as measured"], rows: spec.times[state.window].map((time, t) => [time, number(now[t]), number(first[t])]).slice(begin()) },
+        data: () => ({ column: name, values: now, measured: first }),
+        table: () => ({ columns: ["time", name, "as measured"], rows: spec.times[state.window].map((time, t) => [time, number(now[t]), number(first[t])]).slice(begin()) }),
       };
     }, 200);
     figures.push(input.root);

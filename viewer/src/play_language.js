@@ -50,6 +50,7 @@ export function languageCharts(spec, say) {
   const numbers = new Map(spec.vocabulary.map((token, k) => [token, k])), longest = Math.max(...spec.vocabulary.map((token) => token.length));
   const state = { layer: layers - 1, unit: 0, value: 1, holding: false, at: null, temperature: 0.7, seed: 0 };
   const free = new Reading(network), charts = {};
+  const most = ["LSTM", "GRU", "SLSTM"].includes(network.layer.cell) || (network.layer.cell === "RNN" && network.layer.nonlinearity === "tanh") ? 1 : 3; // what a unit can hold, more or less
   let held = null, unknown = [], running = null;
 
   const text = element("textarea", { id: "play-text", rows: "4", maxlength: String(LONGEST), spellcheck: "false", autocapitalize: "off", oninput: () => { stop(); state.at = null; update(); } });
@@ -69,7 +70,7 @@ export function languageCharts(spec, say) {
   layerBox.value = String(state.layer);
   const unitBox = element("input", { id: "play-unit", type: "number", min: "0", max: String(units - 1), value: "0", oninput: () => { state.unit = Math.min(units - 1, Math.max(0, Math.round(Number(unitBox.value)) || 0)); state.holding && hold(); later(); } });
   const holdBox = element("input", { id: "play-hold", type: "checkbox", onchange: () => { state.holding = holdBox.checked; hold(); later(); } });
-  const value = slider("play-value", "at", -1, 1, 0.05, () => state.value, (v) => { state.value = v; state.holding && hold(); }, (v) => v.toFixed(2));
+  const value = slider("play-value", "at", -most, most, 0.05, () => state.value, (v) => { state.value = v; state.holding && hold(); }, (v) => v.toFixed(2));
 
   const controls = element("div", { class: "play-controls" },
     element("label", { class: "play-words", for: "play-text" }, "Text that the network reads. Type, and it reads along:", text), note,
@@ -168,8 +169,8 @@ export function languageCharts(spec, say) {
         { name: `unit ${state.unit} after “${shown(spec.vocabulary[reading.tokens[at]])}”`, colour: "ink", kind: "dot", value: number(hs[at][state.unit]) },
       ],
       height: 330,
-      data: { from, layer: state.layer, tokens: [...reading.tokens], h: hs.map((h) => [...h]) },
-      table: { columns: ["place", "character", ...Array.from({ length: units }, (_, k) => `unit ${k}`)], rows: seen.map((h, k) => [number(from + k + 1), names[k], ...[...h].map((v) => number(v))]) },
+      data: () => ({ from, layer: state.layer, tokens: [...reading.tokens], h: hs.map((h) => [...h]) }),
+      table: () => ({ columns: ["place", "character", ...Array.from({ length: units }, (_, k) => `unit ${k}`)], rows: seen.map((h, k) => [number(from + k + 1), names[k], ...[...h].map((v) => number(v))]) }),
       paint(c, width, height) {
         const bottom = height - 40, step = Math.min(26, (width - LEFT - RIGHT) / seen.length), image = document.createElement("canvas");
         image.width = seen.length;
@@ -237,8 +238,8 @@ export function languageCharts(spec, say) {
       label: "probability",
       legend: held ? [{ name: `unit ${state.unit} held at ${number(state.value)}`, colour: "s2", kind: "area" }, { name: "as trained", colour: "muted", kind: "area" }] : [],
       height: high * order.length + 10,
-      data: { at, logits: [...used().steps[at].logits], free: [...free.steps[at].logits], probabilities: [...shares], order },
-      table: { columns: ["character", "probability", ...(held ? ["as trained"] : [])], rows: [...shares.keys()].sort((a, b) => shares[b] - shares[a]).map((k) => [name(k), percent(shares[k]), ...(held ? [percent(before[k])] : [])]) },
+      data: () => ({ at, logits: [...used().steps[at].logits], free: [...free.steps[at].logits], probabilities: [...shares], order }),
+      table: () => ({ columns: ["character", "probability", ...(held ? ["as trained"] : [])], rows: [...shares.keys()].sort((a, b) => shares[b] - shares[a]).map((k) => [name(k), percent(shares[k]), ...(held ? [percent(before[k])] : [])]) }),
       paint(c, width) {
         const wide = width - 44 - 66;
         order.forEach((k, row) => {
@@ -275,8 +276,8 @@ export function languageCharts(spec, say) {
       label: "surprise (bits)",
       legend: held ? [{ name: `unit ${state.unit} held at ${number(state.value)}`, colour: "s2", kind: "area" }, { name: "as trained", colour: "ink", kind: "dot" }] : [],
       height: 290,
-      data: { bits: [...all], free: [...plain] },
-      table: { columns: ["place", "character", "bits", ...(held ? ["as trained"] : [])], rows: seen.map((v, k) => [number(from + k + 2), names[k], number(v), ...(held ? [number(beside[k])] : [])]) },
+      data: () => ({ bits: [...all], free: [...plain] }),
+      table: () => ({ columns: ["place", "character", "bits", ...(held ? ["as trained"] : [])], rows: seen.map((v, k) => [number(from + k + 2), names[k], number(v), ...(held ? [number(beside[k])] : [])]) }),
       paint(c, width, height) {
         const bottom = height - 40, step = Math.min(22, (width - LEFT - RIGHT) / seen.length), y = (v) => bottom - (v / top) * (bottom - 8);
         c.textAlign = "right";

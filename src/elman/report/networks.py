@@ -4,7 +4,7 @@ What a run needs to be played with: a model folder (`model/`, as `elman.models.c
 config names its `task`, and by that:
 
 - "forecast": `settings` and `learned` of a Forecaster, and in the run folder `windows.safetensors`, a few windows of
-  real data to begin with, as `write_windows` writes it.
+  real data to begin with, as `SampleWindows` writes them.
 - "language": `settings` of a `LanguageModel`, its `vocabulary` (a string for each token), and a `sample`, a text that
   it was not trained on: its begin is the page's prompt, and the rounding of the weights is judged by it. A run by
   whatever program, which is no estimator, is played with when its model folder is like this.
@@ -17,6 +17,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +40,28 @@ HARMLESS = {
     "num_layers", "bias", "batch_first", "dropout", "recurrent_dropout", "weight_dropout", "recurrent_init",
     "forget_bias", "nonlinearity", "r_min", "r_max", "max_phase", "num_heads",
 }  # fmt: skip
+WINDOWS = "windows.safetensors"
 PROMPT = 60  # characters of the sample that a page begins with
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError)
 
 
-def write_windows(folder: Path, x: Tensor, y: Tensor, series: Sequence[str], times: Sequence[Sequence[str]]) -> None:
-    """Keep some windows of real data in a run folder for its page.
+@dataclass(frozen=True)
+class SampleWindows:
+    """Some windows of real data, for a forecaster's page to begin with.
 
-    x: (N, window + horizon, I) as the network reads it, y: (N, horizon) scaled; for each its series and its times.
+    x: (N, window + horizon, I) as the network reads it, y: (N, horizon) scaled, NaN where not observed; for each window
+    its series and its times.
     """
-    note = {"series": list(series), "times": [list(row) for row in times]}
-    write_tensors(folder / "windows.safetensors", {"x": x, "y": y}, note)
+
+    x: Tensor
+    y: Tensor
+    series: Sequence[str]
+    times: Sequence[Sequence[str]]
+
+    def save(self, folder: Path) -> None:
+        """Keep them in a run folder."""
+        note = {"series": self.series, "times": self.times}
+        write_tensors(folder / WINDOWS, {"x": self.x, "y": self.y}, note)
 
 
 def playable(run: Run) -> dict[str, Any]:
@@ -169,9 +181,9 @@ def _forecaster(config: Mapping[str, Any]) -> nn.Module:
 
 
 def _play_forecaster(run: Run, config: Mapping[str, Any], network: nn.Module) -> dict[str, Any]:
-    path, settings, learned = run.path / "windows.safetensors", config["settings"], config["learned"]
+    path, settings, learned = run.path / WINDOWS, config["settings"], config["learned"]
     if not path.is_file():
-        raise InputError("the run kept no windows of its data (windows.safetensors) to begin with; fit again")
+        raise InputError(f"the run kept no windows of its data ({WINDOWS}) to begin with; fit again")
     tensors, note = read_tensors(path)
     x, y, horizon = tensors["x"].float(), tensors["y"].float(), int(settings["horizon"])
     if x.dim() != 3 or x.shape[2] != int(learned["input_size"]) or tuple(y.shape) != (len(x), horizon):

@@ -9,8 +9,8 @@ from elman.report.runs import Run
 
 LARGEST = 1_000_000  # parameters of all networks of a page; 2.7 MB of it
 NO_MODEL = (
-    "No trained network is in this run's folder (model/), so there is nothing to play with: it is kept when training "
-    "ends."
+    "There is no trained network here, so there is nothing to play with: a run keeps it in its folder (model/) when "
+    "training ends, and a model that was loaded from a file has no data to begin with."
 )
 
 

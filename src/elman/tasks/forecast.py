@@ -38,6 +38,8 @@ from elman.training.threads import threads_for
 
 MIN_OBSERVED = 10  # values of the target from which a series' own mean and spread are taken
 
+LOOKS = ("snapshots", "inside.npz", "inside.json")  # in a run folder: what was seen inside, too much to hold in memory
+
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class Forecaster(ForecastSettings, Estimator):
@@ -92,10 +94,11 @@ class Forecaster(ForecastSettings, Estimator):
             recording = self._open_run(run, facts, resume=resume, force=force, world=world)
             self.run_path_ = recording.path if recording else None
             self._train(lessons, recording, resume, on_event, world)
+            self.samples_ = lessons.sample_windows()
             if recording and world.first:
                 if self.probe:
                     self._look_inside(lessons).save(recording.path)
-                lessons.keep_samples(recording.path)  # before the model, which says that the run is whole
+                self.samples_.save(recording.path)  # before the model, which says that the run is whole
                 self.save(recording.model_path)
                 recording.checkpoint_path.unlink(missing_ok=True)
         return self
@@ -353,10 +356,16 @@ class Forecaster(ForecastSettings, Estimator):
                 run.record(**event)
             run.flush()
             kept = getattr(self, "run_path_", None)  # none where it was loaded
-            if kept is not None and (kept / "snapshots").is_dir():
-                shutil.copytree(kept / "snapshots", run.path / "snapshots")
+            for name in LOOKS if kept is not None else ():
+                if (kept / name).is_dir():
+                    shutil.copytree(kept / name, run.path / name)
+                elif (kept / name).exists():
+                    shutil.copy(kept / name, run.path / name)
             if hasattr(self, "scores_"):
                 self.scores_.save(run.path)
+            if hasattr(self, "samples_"):  # not of a model that was loaded, which has no data
+                self.samples_.save(run.path)
+                self.save(run.model_path)
             return Page.of(run.path)
 
     @property

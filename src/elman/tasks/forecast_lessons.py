@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from elman.data.windows import Batch, Windows
-from elman.report.networks import write_windows
+from elman.report.networks import SampleWindows
 from elman.training.diagnostics import Probe
 from elman.training.distributed import World
 from elman.training.losses import mse, pinball
@@ -104,8 +103,8 @@ class ForecastLessons:
             "label": np.array([text.removesuffix(" 00:00:00") for text in label]),
         }
 
-    def keep_samples(self, folder: Path) -> None:
-        """Write a few windows into a run folder, for its page to begin with.
+    def sample_windows(self) -> SampleWindows:
+        """A few windows for a page to begin with.
 
         They are from the validation part: one that has the largest value ahead, and others evenly picked.
         """
@@ -117,7 +116,7 @@ class ForecastLessons:
         at = windows.starts[picked[:, 0].numpy()] + picked[:, 1].numpy()
         times = [windows.times[int(k) + 1 - windows.window : int(k) + 1 + windows.horizon] for k in at]
         series = [windows.panel.series[int(k)].name for k in picked[:, 0]]
-        write_windows(folder, x, y, series, [[str(t) for t in row] for row in times])
+        return SampleWindows(x, y, series, [[str(t) for t in row] for row in times])
 
     def facts(self) -> dict[str, float]:
         """The loss of the best forecast that is always the same, and how many windows leak into the validation."""
