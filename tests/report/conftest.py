@@ -1,9 +1,10 @@
-"""Run folders as training leaves them, filled with a made-up river: what the report's tests read."""
+"""What the report's tests share: run folders as training leaves them, of a made-up river, and a browser."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from elman.report import write_report
+
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 SKILL = {"persistence": 1.0, "seasonal_naive": 1.6, "climatology": 1.3, "ridge": 0.5}
 
 
@@ -58,6 +65,45 @@ def make_run(
         "[versions]\nelman = '0.1.0'\ntorch = '2.13.0'\npython = '3.11.9'\n"
     )
     return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'"
+    )
+    chromium_path = shutil.which("chromium")
+    if not chromium_path:
+        pytest.skip("there is no chromium here (on Debian: apt install chromium)")
+    with sync_api.sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser, tmp_path) -> Iterator[Any]:
+    """`visit(*runs)` opens their page; at the end there was no error, and no request but for the page."""
+    troubles: list[str] = []
+    contexts = []
+
+    def open_page(*folders: Path, width: int = 1280, **options: Any) -> Any:
+        path = write_report(folders, tmp_path / "report.html")
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **options))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+        page.on("console", lambda said: troubles.append(f"console: {said.text}") if said.type == "error" else None)
+        page.on(
+            "request", lambda r: troubles.append(r.url) if r.url.split(":")[0] not in ("file", "data", "blob") else None
+        )
+        page.goto(path.as_uri())
+        page.wait_for_function("window.elman !== undefined")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert troubles == []
 
 
 @pytest.fixture

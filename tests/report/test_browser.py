@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,6 @@ from elman.tasks.forecast import Forecaster
 from elman.training.diagnostics import Probe
 from elman.training.record import Run
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'")
-CHROMIUM = shutil.which("chromium")
-if not CHROMIUM:
-    pytest.skip("there is no chromium here (on Debian: apt install chromium)", allow_module_level=True)
-
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 HOSTILE = "</script></style><img src=x onerror=\"window.spoiled='1'\">"
 SETTINGS = {
     "LSTM": {"architecture": "lstm", "hidden_size": 8, "window": 20, "epochs": 4},
@@ -42,7 +32,7 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def runs(browser, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Real short runs, looked into often: an LSTM, and a simple network whose gradient vanishes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Probe, "due", lambda self, step, elapsed: step % self.every == 0)
@@ -52,39 +42,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             forecaster = Forecaster(target="discharge_m3s", horizon=7, probe=6, validation=300, **settings)
             forecaster.fit(table, test=200, run=Run(made[label], label=label))
         return made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def visit(browser, tmp_path) -> Iterator[Any]:
-    """`visit(*runs)` opens their page; at the end there was no error, and no request but for the page."""
-    troubles: list[str] = []
-    contexts = []
-
-    def open_page(*folders: Path, width: int = 1280, **options: Any) -> Any:
-        path = write_report(folders, tmp_path / "report.html")
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **options))
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
-        page.on("console", lambda said: troubles.append(f"console: {said.text}") if said.type == "error" else None)
-        page.on(
-            "request", lambda r: troubles.append(r.url) if r.url.split(":")[0] not in ("file", "data", "blob") else None
-        )
-        page.goto(path.as_uri())
-        page.wait_for_function("window.elman !== undefined")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert troubles == []
 
 
 def events_of(run: Path, kind: str) -> list[dict[str, Any]]:
@@ -262,7 +219,7 @@ def test_an_alert_moves_the_cursor_to_its_step(runs, visit, tmp_path):
 
 def test_every_chart_has_a_table_a_picture_and_a_caption(runs, visit):
     page = visit(runs["LSTM"])
-    charts = page.locator("figure.chart")
+    charts = page.locator("#training figure.chart")
     names = [charts.nth(k).get_attribute("id") for k in range(charts.count())]
     assert len(names) == 13
     for name in names:

@@ -78,7 +78,17 @@ def mean_nse(run: Path, model: str = "lstm") -> float:
 def test_page_shows_every_section_and_the_numbers_of_scores_json(new_run):
     run = new_run(event=60.0, notes=["rain was given as later measured"])
     page = page_of(run)
-    assert list(page.texts) == ["", "training", "scores", "skill", "forecasts", "coverage", "warnings", "settings"]
+    assert list(page.texts) == [
+        "",
+        "training",
+        "inside",
+        "scores",
+        "skill",
+        "forecasts",
+        "coverage",
+        "warnings",
+        "settings",
+    ]
     head, nse, ridge = page.text(""), mean_nse(run), mean_nse(run, "ridge")
     assert f"One to seven days ahead, the LSTM explains {100 * nse:.0f} % of the variance of discharge_m3s" in head
     assert f"mean NSE {nse:.2f}" in head and f"ridge on lags, reaches {ridge:.2f}" in head

@@ -12,7 +12,8 @@ from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
 from elman.training import inside
 from elman.training.attribution import connectivity, saliency
 from elman.training.contributions import contributions
-from elman.training.inside import Inside, look_inside
+from elman.training.inside import look_inside
+from elman.training.look import Inside
 
 CELLS = [RNN, LSTM, GRU, MinGRU, MinLSTM, RGLRU, LRU, SLSTM]
 
@@ -254,6 +255,7 @@ def test_a_changed_or_torn_look_is_refused(x, tmp_path):
         ({"kind": "letters"}, "'values' or 'classes'"),
         ({"x": torch.zeros(4, 9, dtype=torch.long)}, "for tokens, give their embeddings"),
         ({"forward": lambda x: x[:, 0]}, "expected a tensor"),
+        ({"readout": nn.Linear(4, 3)}, r"weights of shape \(3, 5\), found \(3, 4\)"),
         ({"model": nn.Linear(2, 3)}, "no layer of elman.layers ran over all 9 steps"),
     ],
 )

@@ -31,7 +31,7 @@ from elman.tasks.scoring import Forecasts, Scores, score
 from elman.tasks.settings import ForecastSettings, check_settings
 from elman.training.diagnosis import Finding, diagnose
 from elman.training.distributed import ALONE, World, joined
-from elman.training.inside import Inside
+from elman.training.look import Inside
 from elman.training.record import Run
 from elman.training.threads import threads_for
 
