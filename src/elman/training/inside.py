@@ -13,14 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from elman.errors import InputError
-from elman.training.attribution import Forward, connectivity, saliency
-from elman.training.diagnostics import can_trace, traced
+from elman.training.attribution import AT_ONCE, POINTS, Forward, connectivity, saliency
+from elman.training.diagnostics import Call, can_trace, traced
 from elman.training.layers_seen import Layer, layers_of
 from elman.training.look import Inside
 from elman.training.unit_views import alike, correlation, explained, path, spans
 
 SHOWN = 128  # steps of a longer sequence that are kept, the last ones
 NUMBERS = 4_000_000  # states that are kept of all sequences together; of the last ones that are too many, none
+WORK = 3e10  # products that the questions about the shown sequences may take: some two seconds of one core
 TOP = 8  # most likely classes that are kept of each step
 FAVOURED = 6  # outputs named for each unit
 Array = NDArray[Any]
@@ -50,7 +51,8 @@ def look_inside(
         model: where the layers of `elman.layers` are looked for; it is run in its evaluation mode, and left as it was.
         forward: the model as a function of numbers, `(B, T, E)` to outputs `(B, T', K)` of the last T' steps. Rows of a
             batch must not depend on one another. For a model that reads tokens, x are their embeddings.
-        x: `(M, T, E)`, sequences of one length. The first `shown` are kept in full, of the others the states.
+        x: `(M, T, E)`, sequences of one length. The first `shown` are kept in full, of the others the states. Of a
+            large network fewer are shown, but one at least: a look takes some seconds at the most.
         labels: a name for each sequence.
         words, inputs: what was read, in the reader's words: a word for each step of each sequence, or series `(M, T)`
             by name, NaN where unknown. Without both, the numbers of x themselves.
@@ -77,7 +79,7 @@ def look_inside(
     >>> model, x = Sums(), torch.randn(5, 20, 1)
     >>> seen = look_inside(model, model, x, inputs={"number": x[..., 0]}, outputs=["sum"], truth=x.cumsum(1)[..., 0])
     >>> seen.arrays["gate.0.z"].shape, seen.arrays["connectivity"].shape, seen.facts["layers"][0]["name"]
-    ((5, 20, 8), (5, 20, 20), 'gru.l0')
+    ((4, 20, 8), (4, 20, 20), 'gru.l0')
     """
     _check(x, labels, words, inputs, times, kind)
     M, T = x.shape[:2]
@@ -90,12 +92,14 @@ def look_inside(
             _check_answers(answers, x, outputs, truth)
             with torch.no_grad():
                 layers = layers_of(calls, T)
-            N, cut = min(shown, M), max(0, T - SHOWN)
+            cut = max(0, T - SHOWN)
+            N = min(shown, M, _affordable(calls, answers, T - cut, len(targets or "123")))
+            at_once = max(1, min(AT_ONCE, NUMBERS // answers[0].numel()))
             picked = answers[:N].argmax(-1) if kind == "classes" else torch.zeros(N, answers.shape[1], dtype=torch.long)
             first = T - answers.shape[1]
-            connected = [connectivity(forward, x[n], picked[n].tolist()) for n in range(N)]
+            connected = [connectivity(forward, x[n], picked[n].tolist(), at_once=at_once) for n in range(N)]
             asked = [targets or _targets(kind, picked[n].tolist(), max(0, cut - first)) for n in range(N)]
-            salient = [[saliency(forward, x[n], *target) for target in asked[n]] for n in range(N)]
+            salient = [saliency(forward, x[n], asked[n], first=cut, at_once=at_once) for n in range(N)]
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -144,6 +148,15 @@ def look_inside(
         },
         arrays,
     )
+
+
+def _affordable(calls: Sequence[Call], answers: Tensor, kept: int, targets: int) -> int:
+    """How many sequences can be asked about within `WORK`, but one at least."""
+    runs = 3 * answers.shape[1] + 3 * POINTS * targets + kept  # a way back costs about two ways there
+    layers = {id(call.layer): call.layer for call in calls}
+    products = sum(p.numel() for layer in layers.values() for p in layer.parameters())
+    steps = sum(call.trace.layers[0].h.shape[0] for call in calls) / len(layers)
+    return max(1, int(WORK / (runs * steps * products)))
 
 
 def _check(x: Tensor, labels: Any, words: Any, inputs: Any, times: Any, kind: str) -> None:
