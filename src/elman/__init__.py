@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from elman.layers.accelerate import accelerate, restore
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
+    from elman.training.inside import look_inside
 
 _ROOMS = {
     "RNN": "elman.layers",
@@ -27,6 +28,7 @@ _ROOMS = {
     "accelerate": "elman.layers.accelerate",
     "restore": "elman.layers.accelerate",
     "Forecaster": "elman.tasks.forecast",
+    "look_inside": "elman.training.inside",
     "load": "elman.tasks.loading",
 }
 
@@ -46,6 +48,7 @@ __all__ = [
     "kernels",
     "layers",
     "load",
+    "look_inside",
     "restore",
 ]
 

@@ -81,6 +81,7 @@ def test_page_shows_every_section_and_the_numbers_of_scores_json(new_run):
     assert list(page.texts) == [
         "",
         "training",
+        "inside",
         "scores",
         "skill",
         "forecasts",

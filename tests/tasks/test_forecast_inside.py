@@ -3,7 +3,7 @@
 import numpy as np
 
 from elman.tasks.forecast import Forecaster
-from elman.training.inside import Inside
+from elman.training.look import Inside
 
 
 def test_outputs_inputs_and_truth_are_those_of_the_forecasts(river, small, tmp_path):

@@ -12,7 +12,8 @@ from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
 from elman.training import inside
 from elman.training.attribution import connectivity, saliency
 from elman.training.contributions import contributions
-from elman.training.inside import Inside, look_inside
+from elman.training.inside import look_inside
+from elman.training.look import Inside
 
 CELLS = [RNN, LSTM, GRU, MinGRU, MinLSTM, RGLRU, LRU, SLSTM]
 
@@ -97,7 +98,8 @@ def test_connectivity_is_the_norm_of_each_derivative(cell, options, x):
 @pytest.mark.parametrize("cell", CELLS)
 def test_integrated_gradients_add_up_and_the_others_are_what_they_say(cell, x):
     model = Tagger(cell)
-    seen = saliency(model, x[0], step=6, output=1)
+    other, seen = saliency(model, x[0], [(2, 0), (6, 1)])
+    assert not other.integrated[3:].any() and other.value != seen.value
     with torch.no_grad():
         value, baseline = model(x[:1])[0, 6, 1], model(torch.zeros(1, 9, 2))[0, 6, 1]
         without = [model(torch.cat([x[0, :s], torch.zeros(1, 2), x[0, s + 1 :]])[None])[0, 6, 1] for s in range(9)]
@@ -218,6 +220,14 @@ def test_a_long_sequence_is_kept_in_part(x, monkeypatch):
     assert part.arrays["targets"][0].tolist() == [[3, 1]]
 
 
+def test_of_a_large_network_fewer_sequences_are_asked_about(x, monkeypatch):
+    model = Tagger()
+    monkeypatch.setattr(inside, "WORK", 1)
+    seen = look_inside(model, model, x)
+    assert len(seen.arrays["h.0"]) == len(seen.arrays["connectivity"]) == 1
+    assert len(seen.arrays["wide.0"]) == 4
+
+
 def test_it_is_saved_whole_and_read_again(x, tmp_path):
     seen = look_inside(model := Tagger(), model, x)
     seen.save(tmp_path)
@@ -254,6 +264,7 @@ def test_a_changed_or_torn_look_is_refused(x, tmp_path):
         ({"kind": "letters"}, "'values' or 'classes'"),
         ({"x": torch.zeros(4, 9, dtype=torch.long)}, "for tokens, give their embeddings"),
         ({"forward": lambda x: x[:, 0]}, "expected a tensor"),
+        ({"readout": nn.Linear(4, 3)}, r"weights of shape \(3, 5\), found \(3, 4\)"),
         ({"model": nn.Linear(2, 3)}, "no layer of elman.layers ran over all 9 steps"),
     ],
 )

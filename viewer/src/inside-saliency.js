@@ -31,7 +31,7 @@ export function saliencyPanel(room) {
     const all = bars(), sum = all.reduce((a, b) => a + b, 0), top = all.map(Math.abs), most = top.indexOf(Math.max(...top));
     const { value, baseline, delta } = seen.saliency, [v, b, d] = [value, baseline, delta].map((of) => of[n()][view.state.target]);
     check.textContent = view.state.method === "integrated"
-      ? `Check: the bars add up to ${number(sum, 4)}; the output is ${number(v, 4)}, and ${number(b, 4)} for an input of zeros, a difference of ${number(v - b, 4)}. The sum is off by ${number(d, 2)}.`
+      ? `Check: the bars add up to ${number(sum, 4)}${seen.skipped ? `, with ${number(v - b + d - sum, 4)} of the steps before, which are not shown` : ""}; the output is ${number(v, 4)}, and ${number(b, 4)} for an input of zeros, a difference of ${number(v - b, 4)}. The sum is off by ${number(d, 2)}.`
       : `The bars add up to ${number(sum, 4)}; the output differs from that of an input of zeros by ${number(v - b, 4)}. Only integrated gradients promise that these agree.`;
     return {
       all, most: Math.max(...top),

@@ -15,10 +15,13 @@ export function spanPanel(room) {
   const threshold = () => view.state.threshold ?? onFrom(layer());
   const drag = "No span is chosen: drag across a raster or a line above.";
 
+  const none = element("button", { type: "button", onclick: () => view.set({ span: null }) }, "No span");
+
   const found = room.raster("inside-span", () => {
     const span = view.state.span, [low, high] = limits();
     slider.value = String(Math.round((100 * (threshold() - low)) / (high - low || 1)));
     said.textContent = inSteps(threshold(), 0.01);
+    none.disabled = !span;
     if (!span) return { title: "Units of a span", empty: drag };
     const units = unitsOf(layer(), view.state.sequence, span, threshold()), n = view.state.sequence;
     const words = seen.isText ? `“${Array.from({ length: span[1] - span[0] + 1 }, (_, k) => seen.place(n, span[0] + k)).join(seen.glue)}”` : `${seen.place(n, span[0])} to ${seen.place(n, span[1])}`;
@@ -31,7 +34,9 @@ export function spanPanel(room) {
       here: () => ({ column: view.state.t >= from && view.state.t <= to ? view.state.t - from : null, row: units.includes(view.state.unit) ? units.indexOf(view.state.unit) : null }),
       to: (column, row) => ({ t: from + column, unit: units[row] }), units,
     };
-  }, { anew: ["span", "threshold"], spans: false, height: 240, controls: [element("label", { for: "inside-threshold" }, "on above ", slider, " ", said), element("button", { type: "button", onclick: () => view.set({ span: null }) }, "No span")] });
+  }, { anew: ["span", "threshold"], spans: false, height: 240 });
+  // Not among the tools, which go where there is nothing to draw: another threshold may find something.
+  found.firstChild.after(element("p", { class: "how span-tools" }, element("label", { for: "inside-threshold" }, "on above ", slider, " ", said), none));
 
   const figure = room.figure("inside-similar", {});
   const similar = room.add("inside-similar", new Snippets(figure, room, () => {

@@ -25,7 +25,7 @@ const ANEW = ["sequence", "layer", "dark"]; // what makes every chart anew; a ch
 const TICK = 250; // milliseconds a step while playing
 
 export function insideSection(record) {
-  const view = createView({ run: Math.max(0, record.runs.findIndex((run) => !run.inside.missing)), sequence: 0, layer: 0, t: 0, unit: 0, pins: [], sort: "index", span: null, threshold: null, target: 0, method: "integrated", window: null, playing: false });
+  const view = createView({ run: Math.max(0, record.runs.findIndex((run) => run.inside && !run.inside.missing)), sequence: 0, layer: 0, t: 0, unit: 0, pins: [], sort: "index", span: null, threshold: null, target: 0, method: "integrated", window: null, playing: false });
   const live = element("p", { class: "unseen", "aria-live": "polite" }), root = document.getElementById("inside-charts");
   const say = (text) => (live.textContent = text);
   let charts = {}, seen = null;
@@ -34,14 +34,14 @@ export function insideSection(record) {
   function build() {
     const run = record.runs[view.state.run];
     charts = {};
-    seen = run.inside.missing ? null : new Seen(run.inside);
+    seen = run.inside && !run.inside.missing ? new Seen(run.inside) : null;
     if (seen) Object.assign(view.state, { sequence: 0, layer: seen.layers.length - 1, t: Math.min(seen.steps - 1, seen.first || seen.steps >> 1), unit: lively(seen.layers.at(-1)), pins: [], threshold: null, target: 0, window: null });
     if (seen) view.state.span = lit(seen, view.state);
     const room = makeRoom(view, seen, run, charts, say);
     const parts = (seen ? PANELS : [fanPanel]).flatMap((panel) => panel(room) ?? []);
     root.replaceChildren(
       ...(seen ? [element("p", { class: "how", id: "inside-keys" }, `All charts of this section share one cursor: a step of the sequence. Click, or use the arrow keys on any chart.${seen.skipped ? ` Of ${seen.skipped + seen.steps} steps the last ${seen.steps} are shown.` : ""}`)] : []),
-      bar.root, ...(seen ? [] : [element("p", { class: "missing" }, run.inside.missing)]), element("div", { class: "charts" }, ...parts), live,
+      bar.root, ...(seen ? [] : [element("p", { class: "missing" }, run.inside?.missing ?? "No look inside a sequence was kept yet: it is taken when training has come to its end.")]), element("div", { class: "charts" }, ...parts), live,
     );
     bar.redraw();
     for (const chart of Object.values(charts)) chart.redraw();
@@ -68,7 +68,10 @@ function lively(layer) {
 
 // Another layer may have fewer units, and other units; another sequence has other spans.
 function keepInside(state, seen, changed) {
-  if (changed.has("layer") && !changed.has("unit")) Object.assign(state, { unit: lively(seen.layers[state.layer]), pins: [], threshold: null });
+  if (changed.has("layer")) {
+    const layer = seen.layers[state.layer], there = (unit) => unit < layer.size;
+    Object.assign(state, { unit: there(state.unit) ? state.unit : lively(layer), pins: state.pins.filter(there), threshold: null });
+  }
   if (changed.has("sequence") && !changed.has("span")) state.span = lit(seen, state);
 }
 

@@ -73,7 +73,7 @@ export class Lines {
         },
       ],
       series: [{}, ...shown.map((s) => drawn(s))],
-      bands: (spec.bands ?? []).map((band) => ({ series: [band.high, band.low].map((name) => 1 + shown.findIndex((s) => s.name === name)), fill: faded(colour(band.colour), band.alpha) })),
+      bands: (spec.bands ?? []).map((band) => ({ series: [band.high, band.low].map((name) => 1 + shown.findIndex((s) => s.name === name)), fill: faded(colour(band.colour), band.alpha ?? 0.17) })),
       hooks: { draw: [(u) => this.overlay(u, rules)], setSelect: [(u) => this.brushed(u)] },
     };
     figure.plot.replaceChildren();

@@ -89,6 +89,8 @@ export class Tinted {
       c.fillRect(left + k, 2, 1.5, 9);
     }
     c.fillStyle = colour("muted");
+    c.textAlign = "right";
+    c.textBaseline = "middle";
     c.fillText(number(low, 2), left - 6, 7);
     c.textAlign = "left";
     c.fillText(number(high, 2), left + long + 6, 7);

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from elman.errors import InputError
 from elman.report.runs import Run
-from elman.training.inside import Inside
+from elman.training.look import Inside
 
 Array = NDArray[Any]
 
@@ -53,10 +53,10 @@ def packed(values: Array, bits: int = 16) -> dict[str, Any]:
     {'shape': [3], 'bits': 8, 'low': 0.0, 'step': 0.003937007874015748, 'codes': 'AH/+'}
     """
     gone = 2**bits - 1
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    known = np.isfinite(values)
+    low, high = (float(values[known].min()), float(values[known].max())) if known.any() else (0.0, 0.0)
     step = (high - low) / (gone - 1) or 1.0
-    codes = np.where(np.isfinite(values), np.rint((np.nan_to_num(values.astype(np.float64)) - low) / step), gone)
+    codes = np.where(known, np.rint((np.where(known, values, low).astype(np.float64) - low) / step), gone)
     return _coded(codes, bits, low, step)
 
 
@@ -96,7 +96,7 @@ def _record(seen: Inside, share: float) -> dict[str, Any]:
             exact = name == "truth" and facts["kind"] == "classes"
             record["output_values" if name == "outputs" else name] = (whole if exact else packed)(arrays[name][:most])
     if "inputs" in arrays:
-        record["input_values"] = packed(arrays["inputs"][..., :SERIES])
+        record["read"] = [packed(series) for series in np.moveaxis(arrays["inputs"], -1, 0)[:SERIES]]
     if "words" in arrays:
         record["text"] = whole(arrays["words"])
     if "top" in arrays:

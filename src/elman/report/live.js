@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources 438ab4f3711b63128ec2465ea7f84ad9e2269f2a47528fc5cf6a6c436618a5b8 */
+/* elman's viewer, made by `make viewer` from sources d2a759dbd0c134449fd470ec6111df666df754284d2e57c0d8ab99c6a607d764 */
 /*! uPlot
 The MIT License (MIT)
 

@@ -32,7 +32,7 @@ from elman.tasks.scoring import Forecasts, Scores, score
 from elman.tasks.settings import ForecastSettings, check_settings
 from elman.training.diagnosis import Finding, diagnose
 from elman.training.distributed import ALONE, World, joined
-from elman.training.inside import Inside
+from elman.training.look import Inside
 from elman.training.record import Run
 from elman.training.threads import threads_for
 
@@ -356,11 +356,11 @@ class Forecaster(ForecastSettings, Estimator):
                 run.record(**event)
             run.flush()
             kept = getattr(self, "run_path_", None)  # none where it was loaded
-            for name in LOOKS if kept is not None else ():
-                if (kept / name).is_dir():
-                    shutil.copytree(kept / name, run.path / name)
-                elif (kept / name).exists():
-                    shutil.copy(kept / name, run.path / name)
+            for seen in [Path(kept) / name for name in LOOKS] if kept else []:
+                if seen.is_dir():
+                    shutil.copytree(seen, run.path / seen.name)
+                elif seen.exists():
+                    shutil.copy(seen, run.path / seen.name)
             if hasattr(self, "scores_"):
                 self.scores_.save(run.path)
             if hasattr(self, "samples_"):  # not of a model that was loaded, which has no data

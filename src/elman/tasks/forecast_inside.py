@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from elman.data.windows import Windows
-from elman.training.inside import Inside, look_inside
+from elman.training.inside import look_inside
+from elman.training.look import Inside
 
 SHOWN, LOOKED_AT = 6, 48
 Outputs = Callable[[np.ndarray, Tensor], np.ndarray]

@@ -4,12 +4,8 @@
 page draws it.
 """
 
-import hashlib
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,69 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from elman.errors import InputError
-from elman.files import read_json, replacing, write_json
-from elman.training.attribution import Forward, connectivity, saliency
-from elman.training.diagnostics import can_trace, traced
+from elman.training.attribution import AT_ONCE, POINTS, Forward, connectivity, saliency
+from elman.training.diagnostics import Call, can_trace, traced
 from elman.training.layers_seen import Layer, layers_of
+from elman.training.look import Inside
 from elman.training.unit_views import alike, correlation, explained, path, spans
 
-FORMAT = 1
 SHOWN = 128  # steps of a longer sequence that are kept, the last ones
 NUMBERS = 4_000_000  # states that are kept of all sequences together; of the last ones that are too many, none
+WORK = 3e10  # products that the questions about the shown sequences may take: some two seconds of one core
 TOP = 8  # most likely classes that are kept of each step
 FAVOURED = 6  # outputs named for each unit
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Inside:
-    """What `look_inside` saw: `facts` as JSON takes them, `arrays` by name.
-
-    N sequences are shown in full, M (of which the first are those N) only by their states; T is the number of steps,
-    and outputs belong to the last T' of them. For layer k, in the order of `facts["layers"]`:
-
-    - `h.k (N, T, R)`, `c.k (N, T, H)`, `gate.k.i (N, T, H)` and `bar.k.i` the same before it was squashed;
-    - `contributions.k (N, T, 3)`: the norms of what came from the input, the state before and the biases;
-    - `wide.k (M, T, R)`: h in 8 bits between the two numbers of `wide_range.k`;
-    - `order.k (R)`: units so that like ones are neighbours; `related.k (R)`: how much each goes with the input;
-    - `spans.k (R, 10, 2)`: sequence and step where a unit is highest, -1 for none; `peaks.k (R, 10)`: its values there;
-    - `path.k (M, T, 2)`: h along the two directions of most variance, whose shares are `path_shares.k (2)`;
-    - `favoured.k (R, 6)` and `favoured_weights.k`: the outputs whose weights from this unit are largest.
-
-    And for all: `inputs (M, T, n)` or `words (M, T)`, indices into `facts["words"]`; `outputs (N, T', K)`, for classes
-    probabilities (left out where there are more than 128), with `top (N, T', 8)`, `top_share` and, where the truth is
-    known, `surprisal (N, T')` in bits; `truth (N, T')`; `connectivity (N, T', T)` of the outputs `connected (N, T')`;
-    `targets (N, G, 2)`, a step counted from the first output and an output, with `saliency.gradient`, `.integrated` and
-    `.occlusion (N, G, T)`, `.value`, `.baseline` and `.delta (N, G)`, in the units of the network.
-    """
-
-    facts: Mapping[str, Any]
-    arrays: Mapping[str, Array]
-
-    def save(self, folder: str | Path) -> None:
-        """Write `inside.npz` and `inside.json` into a run's folder, each whole; a mixture of two looks is noticed."""
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **self.arrays)
-        with replacing(Path(folder) / "inside.npz") as aside:
-            aside.write_bytes(buffer.getvalue())
-        digest = hashlib.sha256(buffer.getvalue()).hexdigest()
-        write_json(Path(folder) / "inside.json", {"format": FORMAT, "sha256": digest, **self.facts})
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """What `save` wrote; InputError where it is not there, not whole, or of a newer format."""
-        facts = read_json(Path(folder) / "inside.json")
-        numbers = Path(folder) / "inside.npz"
-        if not isinstance(facts, dict) or facts.pop("format", None) != FORMAT:
-            raise InputError(f"{Path(folder) / 'inside.json'} was not written by this version of elman; fit again")
-        try:
-            raw = numbers.read_bytes()
-        except OSError as error:
-            raise InputError(f"{numbers} can't be read: {error.strerror}") from None
-        if hashlib.sha256(raw).hexdigest() != facts.pop("sha256", None):
-            raise InputError(f"{numbers} is not the file that was saved with inside.json; it was truncated or changed")
-        with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
-            return cls(facts, {name: arrays[name] for name in arrays.files})
 
 
 def look_inside(
@@ -96,7 +41,7 @@ def look_inside(
     unit: str = "",
     truth: ArrayLike | None = None,
     in_units: Any = None,
-    readout: nn.Linear | None = None,
+    readout: nn.Linear | Tensor | None = None,
     shown: int = 4,
     targets: Sequence[tuple[int, int]] | None = None,
 ) -> Inside:
@@ -106,7 +51,8 @@ def look_inside(
         model: where the layers of `elman.layers` are looked for; it is run in its evaluation mode, and left as it was.
         forward: the model as a function of numbers, `(B, T, E)` to outputs `(B, T', K)` of the last T' steps. Rows of a
             batch must not depend on one another. For a model that reads tokens, x are their embeddings.
-        x: `(M, T, E)`, sequences of one length. The first `shown` are kept in full, of the others the states.
+        x: `(M, T, E)`, sequences of one length. The first `shown` are kept in full, of the others the states. Of a
+            large network fewer are shown, but one at least: a look takes some seconds at the most.
         labels: a name for each sequence.
         words, inputs: what was read, in the reader's words: a word for each step of each sequence, or series `(M, T)`
             by name, NaN where unknown. Without both, the numbers of x themselves.
@@ -116,7 +62,8 @@ def look_inside(
         unit: of values, for the axis.
         truth: `(M, T')`, the value or the index of the class that was right; NaN or -1 where unknown.
         in_units: from arrays of values `(N, T', K)` as the model gives them to the reader's unit.
-        readout: the linear layer from the last recurrent layer to the outputs; found if it is the last one that fits.
+        readout: the linear layer from the last recurrent layer to the outputs, or its weights `(K, R)`; without it, the
+            last linear layer that fits.
         targets: step (of the T') and output pairs whose saliency is taken, the same for all sequences. Without them:
             the first output of values at the first, middle and last step, the likeliest class at the middle and last.
 
@@ -132,7 +79,7 @@ def look_inside(
     >>> model, x = Sums(), torch.randn(5, 20, 1)
     >>> seen = look_inside(model, model, x, inputs={"number": x[..., 0]}, outputs=["sum"], truth=x.cumsum(1)[..., 0])
     >>> seen.arrays["gate.0.z"].shape, seen.arrays["connectivity"].shape, seen.facts["layers"][0]["name"]
-    ((5, 20, 8), (5, 20, 20), 'gru.l0')
+    ((4, 20, 8), (4, 20, 20), 'gru.l0')
     """
     _check(x, labels, words, inputs, times, kind)
     M, T = x.shape[:2]
@@ -145,12 +92,14 @@ def look_inside(
             _check_answers(answers, x, outputs, truth)
             with torch.no_grad():
                 layers = layers_of(calls, T)
-            N, cut = min(shown, M), max(0, T - SHOWN)
+            cut = max(0, T - SHOWN)
+            N = min(shown, M, _affordable(calls, answers, T - cut, len(targets or "123")))
+            at_once = max(1, min(AT_ONCE, NUMBERS // answers[0].numel()))
             picked = answers[:N].argmax(-1) if kind == "classes" else torch.zeros(N, answers.shape[1], dtype=torch.long)
             first = T - answers.shape[1]
-            connected = [connectivity(forward, x[n], picked[n].tolist()) for n in range(N)]
+            connected = [connectivity(forward, x[n], picked[n].tolist(), at_once=at_once) for n in range(N)]
             asked = [targets or _targets(kind, picked[n].tolist(), max(0, cut - first)) for n in range(N)]
-            salient = [[saliency(forward, x[n], *target) for target in asked[n]] for n in range(N)]
+            salient = [saliency(forward, x[n], asked[n], first=cut, at_once=at_once) for n in range(N)]
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -172,14 +121,17 @@ def look_inside(
     if truth is not None:
         arrays |= _truth(np.asarray(truth)[:N, lost:], answers[:N, lost:], kind)
     names = list(outputs) if outputs is not None else [f"output {k}" for k in range(answers.shape[-1])]
-    fits = layers[-1].output if layers else 0
-    readout = readout if readout is not None else _readout(model, fits, answers.shape[-1])
-    top_depth = max(layer.depth for layer in layers)
+    weights = readout.weight if isinstance(readout, nn.Linear) else readout
+    if weights is None:
+        weights = _readout(model, layers[-1].output, answers.shape[-1])
+    elif tuple(weights.shape) != (shape := (answers.shape[-1], layers[-1].output)):
+        raise InputError(f"readout: expected weights of shape {shape}, found {tuple(weights.shape)}")
+    top = max(layer.depth for layer in layers)
     for k, layer in enumerate(layers):
         related = correlation(layer.h[:, cut:], arrays["inputs"][..., 0]) if "inputs" in arrays else None
         arrays |= _of_layer(k, layer, N, cut, related, arrays.get("words"))
-        if readout is not None and layer.depth == top_depth:
-            arrays |= _favoured(k, readout, layer)
+        if weights is not None and layer.depth == top and layer.output == weights.shape[1]:
+            arrays |= _favoured(k, weights, layer)
     return Inside(
         {
             "kind": kind,
@@ -196,6 +148,15 @@ def look_inside(
         },
         arrays,
     )
+
+
+def _affordable(calls: Sequence[Call], answers: Tensor, kept: int, targets: int) -> int:
+    """How many sequences can be asked about within `WORK`, but one at least."""
+    runs = 3 * answers.shape[1] + 3 * POINTS * targets + kept  # a way back costs about two ways there
+    layers = {id(call.layer): call.layer for call in calls}
+    products = sum(p.numel() for layer in layers.values() for p in layer.parameters())
+    steps = sum(call.trace.layers[0].h.shape[0] for call in calls) / len(layers)
+    return max(1, int(WORK / (runs * steps * products)))
 
 
 def _check(x: Tensor, labels: Any, words: Any, inputs: Any, times: Any, kind: str) -> None:
@@ -282,16 +243,17 @@ def _targets(kind: str, picked: list[int], lost: int) -> list[tuple[int, int]]:
     return [(step, picked[step]) for step in sorted(set(steps))]
 
 
-def _readout(model: nn.Module, inputs: int, outputs: int) -> nn.Linear | None:
+def _readout(model: nn.Module, inputs: int, outputs: int) -> Tensor | None:
+    """The weights of the last linear layer of this shape."""
     fitting = [
         m for m in model.modules() if isinstance(m, nn.Linear) and (m.in_features, m.out_features) == (inputs, outputs)
     ]
-    return fitting[-1] if fitting else None
+    return fitting[-1].weight if fitting else None
 
 
-def _favoured(k: int, readout: nn.Linear, layer: Layer) -> dict[str, Array]:
+def _favoured(k: int, weights: Tensor, layer: Layer) -> dict[str, Array]:
     """Of a bidirectional layer, the columns of its own direction."""
     R = layer.h.shape[-1]
-    columns = readout.weight.detach()[:, R:] if layer.backward else readout.weight.detach()[:, :R]
-    top = columns.T.topk(min(FAVOURED, readout.out_features))
+    columns = weights.detach()[:, R:] if layer.backward else weights.detach()[:, :R]
+    top = columns.T.topk(min(FAVOURED, len(weights)))
     return {f"favoured.{k}": top.indices.numpy(), f"favoured_weights.{k}": top.values.numpy()}
