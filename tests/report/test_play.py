@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.data.datasets import fulda
-from elman.layers import LSTM, RNN, MinGRU
+from elman.layers import LSTM, RNN, SLSTM, MinGRU
 from elman.models.checkpoint import save_model
 from elman.models.language import LanguageModel
 from elman.models.sequence import RECURRENT
@@ -43,7 +43,9 @@ def language_run(path: Path, model: LanguageModel, vocabulary: list[str] = VOCAB
 
 def model_of(architecture: str = "lstm", seed: int = 0, **more: Any) -> LanguageModel:
     torch.manual_seed(seed)
-    return LanguageModel(len(VOCABULARY), architecture, **({"hidden_size": 7, "num_layers": 2} | more)).eval()
+    model = LanguageModel(len(VOCABULARY), architecture, **({"hidden_size": 7, "num_layers": 2} | more)).eval()
+    nn.init.normal_(model.head.bias)  # a tied one begins as zeros, which would hide that it is forgotten
+    return model
 
 
 def told_of(run: Path) -> dict[str, Any]:
@@ -159,10 +161,12 @@ def test_the_pages_network_computes_what_torch_computes(visit, add_language, arc
     np.testing.assert_allclose(data_of(page, "play-surprise")["bits"], bits.numpy(), atol=1e-4)
 
 
-@pytest.mark.parametrize("more", [{"nonlinearity": "relu"}, {"bias": False}, {"nonlinearity": "positive"}])
+@pytest.mark.parametrize(
+    "more", [{"nonlinearity": "relu"}, {"bias": False}, {"nonlinearity": "positive"}, {"num_heads": 7}]
+)
 def test_options_of_cells(visit, add_language, monkeypatch, more):
     """Networks that `LanguageModel` does not make by itself."""
-    kind = {"relu": RNN, "positive": MinGRU}.get(more.get("nonlinearity", ""), LSTM)
+    kind = SLSTM if "num_heads" in more else {"relu": RNN, "positive": MinGRU}.get(more.get("nonlinearity"), LSTM)
 
     class Other(LanguageModel):
         def __init__(self, *args: Any, **settings: Any) -> None:
