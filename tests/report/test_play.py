@@ -369,6 +369,18 @@ def test_a_run_without_its_windows_says_so(visit, river, tmp_path):
     assert "kept no windows of its data" in page.locator("#play .missing").inner_text()
 
 
+def test_long_windows_are_fewer_or_left_out(river, monkeypatch):
+    run = river["lstm"]
+    whole = told_of(run)
+    each = 4 * whole["steps"] * whole["inputs"]
+    monkeypatch.setattr(networks, "ROOM", 2 * each)
+    told = told_of(run)
+    assert [len(told[key]) for key in ("times", "y", "series", "targets")] == [2] * 4
+    assert base64.b64decode(told["x"]) == base64.b64decode(whole["x"])[: 2 * each]
+    monkeypatch.setattr(networks, "ROOM", each - 1)
+    assert "45 steps" in told_of(run)["missing"] and "too large for a page" in told_of(run)["missing"]
+
+
 def test_several_networks_have_a_chooser(visit, river, add_language):
     page = visit(*river.values(), add_language(model_of()))
     assert page.locator("#play-run option").count() == 3
