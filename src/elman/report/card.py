@@ -39,8 +39,8 @@ MEANINGS = {
     "python": "the language that ran both",
 }
 NOTE = (
-    "Parameters are what was learned. The state is what a layer carries from step to step for one sequence: all that it "
-    "remembers. A multiply-add is one multiplication and the addition that goes with it."
+    "Parameters are what was learned. The state is what a layer carries from step to step for one sequence: all that "
+    "it remembers. A multiply-add is one multiplication and the addition that goes with it."
 )
 NO_LAYERS = (
     "What the network is made of was not recorded: the run was made before elman recorded it, or by a program that "
