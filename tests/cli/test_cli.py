@@ -282,7 +282,7 @@ def test_the_demo_runs_twice_and_trains_once(tmp_path, capsys):
     demo = ["demo", "-o", str(tmp_path / "demo"), "--seeds", "1", "--epochs", "1"]
     assert run(demo) == 0
     first = capsys.readouterr().out
-    weights = {p: p.read_bytes() for p in tmp_path.rglob("*.safetensors")}
+    weights = {p: p.read_bytes() for p in tmp_path.rglob("model.safetensors")}
     assert len(weights) == 2 and "persistence" in first
     assert (tmp_path / "demo" / "report.html").exists()
     assert run(demo) == 0
