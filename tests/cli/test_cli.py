@@ -63,7 +63,8 @@ def test_the_kernels_are_there_without_an_import_of_their_own():
 
 def test_a_run_leaves_its_record_scores_model_and_page(fitted):
     names = {p.name for p in fitted.iterdir()}
-    assert names == {"config.toml", "events.jsonl", "scores.json", "test.parquet", "model", "report.html"}
+    files = {"config.toml", "events.jsonl", "scores.json", "test.parquet", "windows.safetensors", "report.html"}
+    assert names == files | {"model"}
     assert {p.name for p in (fitted / "model").iterdir()} == {"config.json", "model.safetensors"}
 
 
@@ -281,7 +282,7 @@ def test_the_demo_runs_twice_and_trains_once(tmp_path, capsys):
     demo = ["demo", "-o", str(tmp_path / "demo"), "--seeds", "1", "--epochs", "1"]
     assert run(demo) == 0
     first = capsys.readouterr().out
-    weights = {p: p.read_bytes() for p in tmp_path.rglob("*.safetensors")}
+    weights = {p: p.read_bytes() for p in tmp_path.rglob("model.safetensors")}
     assert len(weights) == 2 and "persistence" in first
     assert (tmp_path / "demo" / "report.html").exists()
     assert run(demo) == 0

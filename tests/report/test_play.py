@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.data.datasets import fulda
-from elman.layers import LSTM, RNN, MinGRU
+from elman.layers import LSTM, RNN, SLSTM, MinGRU
 from elman.models.checkpoint import save_model
 from elman.models.language import LanguageModel
 from elman.models.sequence import RECURRENT
@@ -43,7 +43,9 @@ def language_run(path: Path, model: LanguageModel, vocabulary: list[str] = VOCAB
 
 def model_of(architecture: str = "lstm", seed: int = 0, **more: Any) -> LanguageModel:
     torch.manual_seed(seed)
-    return LanguageModel(len(VOCABULARY), architecture, **({"hidden_size": 7, "num_layers": 2} | more)).eval()
+    model = LanguageModel(len(VOCABULARY), architecture, **({"hidden_size": 7, "num_layers": 2} | more)).eval()
+    nn.init.normal_(model.head.bias)  # a tied one begins as zeros, which would hide that it is forgotten
+    return model
 
 
 def told_of(run: Path) -> dict[str, Any]:
@@ -159,10 +161,12 @@ def test_the_pages_network_computes_what_torch_computes(visit, add_language, arc
     np.testing.assert_allclose(data_of(page, "play-surprise")["bits"], bits.numpy(), atol=1e-4)
 
 
-@pytest.mark.parametrize("more", [{"nonlinearity": "relu"}, {"bias": False}, {"nonlinearity": "positive"}])
+@pytest.mark.parametrize(
+    "more", [{"nonlinearity": "relu"}, {"bias": False}, {"nonlinearity": "positive"}, {"num_heads": 7}]
+)
 def test_options_of_cells(visit, add_language, monkeypatch, more):
     """Networks that `LanguageModel` does not make by itself."""
-    kind = {"relu": RNN, "positive": MinGRU}.get(more.get("nonlinearity", ""), LSTM)
+    kind = SLSTM if "num_heads" in more else {"relu": RNN, "positive": MinGRU}.get(more.get("nonlinearity"), LSTM)
 
     class Other(LanguageModel):
         def __init__(self, *args: Any, **settings: Any) -> None:
@@ -363,6 +367,18 @@ def test_a_run_without_its_windows_says_so(visit, river, tmp_path):
     (run / "windows.safetensors").unlink()
     page = visit(run)
     assert "kept no windows of its data" in page.locator("#play .missing").inner_text()
+
+
+def test_long_windows_are_fewer_or_left_out(river, monkeypatch):
+    run = river["lstm"]
+    whole = told_of(run)
+    each = 4 * whole["steps"] * whole["inputs"]
+    monkeypatch.setattr(networks, "ROOM", 2 * each)
+    told = told_of(run)
+    assert [len(told[key]) for key in ("times", "y", "series", "targets")] == [2] * 4
+    assert base64.b64decode(told["x"]) == base64.b64decode(whole["x"])[: 2 * each]
+    monkeypatch.setattr(networks, "ROOM", each - 1)
+    assert "45 steps" in told_of(run)["missing"] and "too large for a page" in told_of(run)["missing"]
 
 
 def test_several_networks_have_a_chooser(visit, river, add_language):

@@ -151,3 +151,9 @@ def test_rewinding_keeps_what_was_done_and_nothing_else(tmp_path):
     assert after(2, 1) == [s1, s2, e0]
     assert after(2, 0) == [s1, s2]
     assert after(0, 0) == []
+
+
+def test_rewinding_keeps_what_holds_for_all_of_the_run(tmp_path):
+    run = started(tmp_path / "run", ("fact", {"constant": 1}), ("model", {"parameters": 3}), ("step", {"step": 1}))
+    run.rewind(0, 0)
+    assert [e["event"] for e in run.events()] == ["fact", "model"]

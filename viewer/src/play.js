@@ -30,7 +30,7 @@ export function playSection(record, charts, say) {
 export function rounding(spec) {
   const whole = `The ${number(spec.parameters)} weights travel in this page as halves, 2 bytes each, so they are rounded to about three digits`;
   const told = spec.rounding;
-  if (told?.bits) return `${whole}. Over ${number(told.characters)} characters of a text that it was not trained on, the network in the page needs ${told.bits[1].toFixed(4)} bits a character, with the weights as trained ${told.bits[0].toFixed(4)}.`;
+  if (told?.bits?.every((bits) => bits != null)) return `${whole}. Over ${number(told.characters)} characters of a text that it was not trained on, the network in the page needs ${told.bits[1].toFixed(4)} bits a character, with the weights as trained ${told.bits[0].toFixed(4)}.`;
   if (told?.most != null) return `${whole}. On the windows below that moves no point forecast by more than ${number(told.most)}, in the unit of the target.`;
   return `${whole}; what that costs was not measured.`;
 }

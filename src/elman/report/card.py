@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from elman.report import words
@@ -38,6 +38,10 @@ MEANINGS = {
     "torch": "PyTorch, which computes the gradient",
     "python": "the language that ran both",
 }
+NOTE = (
+    "Parameters are what was learned. The state is what a layer carries from step to step for one sequence: all that "
+    "it remembers. A multiply-add is one multiplication and the addition that goes with it."
+)
 NO_LAYERS = (
     "What the network is made of was not recorded: the run was made before elman recorded it, or by a program that "
     'does not call Run.record("model", **summary(network)).'
@@ -116,12 +120,11 @@ def _layers(grouped: Sequence[Sequence[Run]]) -> list[tuple[str, Table]]:
         ]
         total = ["in all", "", "", *(_count(model.get(key)) for key in ("parameters", "state", "multiply_adds")), ""]
         columns = ["layer", "kind", "numbers in → out", "parameters", "state", "multiply-adds a step", "what it does"]
-        note = (
-            "Parameters are what was learned. The state is what a layer carries from step to step for one sequence: "
-            "all that it remembers. A multiply-add is one multiplication and the addition that goes with it."
-        )
         caption = "Layers" if len(grouped) == 1 else f"Layers of {group[0].label}"
-        tables.append((caption, Table(columns, [*rows, total], note)))
+        tables.append((caption, Table(columns, [*rows, total])))
+    if tables:  # once is enough
+        caption, last = tables[-1]
+        tables[-1] = (caption, replace(last, note=NOTE))
     return tables
 
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from elman.data.windows import Scaling
 from elman.errors import InputError
-from elman.files import read_tensors, write_tensors
+from elman.files import finite, read_tensors, write_tensors
 from elman.layers import Recurrent
 from elman.models.checkpoint import load_config, load_weights
 from elman.models.language import LanguageModel
@@ -41,6 +41,7 @@ HARMLESS = {
     "forget_bias", "nonlinearity", "r_min", "r_max", "max_phase", "num_heads",
 }  # fmt: skip
 WINDOWS = "windows.safetensors"
+ROOM = 600_000  # bytes of windows in a page, before they become a third more as base64
 PROMPT = 60  # characters of the sample that a page begins with
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError)
 
@@ -84,7 +85,8 @@ def playable(run: Run) -> dict[str, Any]:
         if why := _strange(network):
             return {"missing": why}
         load_weights(folder, network, config)
-        return describe(run, config, network.eval()) | packed(network)
+        told: dict[str, Any] = finite(describe(run, config, network.eval()) | packed(network))
+        return told
     except InputError as error:
         return {"missing": f"There is nothing to play with: {error}."}
     except UNREADABLE as error:
@@ -188,9 +190,13 @@ def _play_forecaster(run: Run, config: Mapping[str, Any], network: nn.Module) ->
     x, y, horizon = tensors["x"].float(), tensors["y"].float(), int(settings["horizon"])
     if x.dim() != 3 or x.shape[2] != int(learned["input_size"]) or tuple(y.shape) != (len(x), horizon):
         raise InputError(f"{path.name}: expected windows of {learned['input_size']} inputs, found {tuple(x.shape)}")
+    room = ROOM // (4 * x.shape[1] * x.shape[2])
+    if not room:
+        raise InputError(f"a window of {x.shape[1]} steps with {x.shape[2]} inputs each is too large for a page")
+    x, y = x[:room], y[:room]
     scaling, roles = Scaling.from_dict(learned["scaling"]), learned["roles"]
     before, after = (_forecast(network, weights, x, horizon) for weights in (network.state_dict(), rounded(network)))
-    scalers = [scaling.target[name] for name in note["series"]]
+    scalers = [scaling.target[name] for name in note["series"][:room]]
     gap = max(
         abs(scaler.inverse(a.double().numpy()) - scaler.inverse(b.double().numpy())).max()
         for scaler, a, b in zip(scalers, before[..., 0], after[..., 0], strict=True)
@@ -203,8 +209,8 @@ def _play_forecaster(run: Run, config: Mapping[str, Any], network: nn.Module) ->
         "past": len(roles["past"]),  # of the columns, behind the target; those that follow are known ahead
         "scalers": [[s.mean, s.std, s.shape] for s in (scaling.inputs[c] for c in columns[1:])],
         "targets": [[s.mean, s.std, s.shape] for s in scalers],
-        "series": [str(name) for name in note["series"]],
-        "times": [[str(t).removesuffix(" 00:00:00") for t in row] for row in note["times"]],
+        "series": [str(name) for name in note["series"][:room]],
+        "times": [[str(t).removesuffix(" 00:00:00") for t in row] for row in note["times"][:room]],
         "quantiles": learned["quantiles"],
         "shifts": learned["shifts"],
         "levels": sorted(settings["level"]),
