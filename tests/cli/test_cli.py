@@ -63,7 +63,8 @@ def test_the_kernels_are_there_without_an_import_of_their_own():
 
 def test_a_run_leaves_its_record_scores_model_and_page(fitted):
     names = {p.name for p in fitted.iterdir()}
-    assert names == {"config.toml", "events.jsonl", "scores.json", "test.parquet", "model", "report.html"}
+    inside = {"inside.json", "inside.npz"}
+    assert names == {"config.toml", "events.jsonl", "scores.json", "test.parquet", "model", "report.html", *inside}
     assert {p.name for p in (fitted / "model").iterdir()} == {"config.json", "model.safetensors"}
 
 

@@ -136,7 +136,7 @@ def test_cursor_keys_move_one_cursor_on_all_charts(runs, visit):
     loss = events_of(runs["LSTM"], "step")[3]["loss"]
     shown = page.locator("#chart-loss .legend output").first.inner_text()
     assert float(shown) == pytest.approx(loss, rel=5e-3)
-    assert page.locator(".toolbar output").inner_text() == "Step 4"
+    assert page.locator("#training .toolbar output").inner_text() == "Step 4"
     for chart in ("norm", "lr"):
         assert page.evaluate(f"window.elman.charts.{chart}.plot.cursor.left") > 0
     page.keyboard.press("End")
