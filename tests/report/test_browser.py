@@ -141,7 +141,7 @@ def test_cursor_keys_move_one_cursor_on_all_charts(runs, visit):
         assert page.evaluate(f"window.elman.charts.{chart}.plot.cursor.left") > 0
     page.keyboard.press("End")
     assert state_of(page)["step"] == events_of(runs["LSTM"], "step")[-1]["step"]
-    assert "training, each step" in page.locator("[aria-live]").inner_text()
+    assert "training, each step" in page.locator("#training [aria-live]").inner_text()
 
 
 def test_a_click_and_the_keys_on_the_heatmap_show_that_steps_profile(runs, visit):
