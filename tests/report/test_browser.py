@@ -137,12 +137,12 @@ def test_cursor_keys_move_one_cursor_on_all_charts(runs, visit):
     loss = events_of(runs["LSTM"], "step")[3]["loss"]
     shown = page.locator("#chart-loss .legend output").first.inner_text()
     assert float(shown) == pytest.approx(loss, rel=5e-3)
-    assert page.locator(".toolbar output").inner_text() == "Step 4"
+    assert page.locator("#training .toolbar output").inner_text() == "Step 4"
     for chart in ("norm", "lr"):
         assert page.evaluate(f"window.elman.charts.{chart}.plot.cursor.left") > 0
     page.keyboard.press("End")
     assert state_of(page)["step"] == events_of(runs["LSTM"], "step")[-1]["step"]
-    assert "training, each step" in page.locator("[aria-live]").inner_text()
+    assert "training, each step" in page.locator("#training [aria-live]").inner_text()
 
 
 def test_a_click_and_the_keys_on_the_heatmap_show_that_steps_profile(runs, visit):

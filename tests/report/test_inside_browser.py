@@ -245,6 +245,7 @@ def test_keys_clicks_and_drags_move_one_cursor(river, visit):
     page.keyboard.press("Enter")
     assert state_of(page)["pins"] == [3]
     assert "h of unit 3" in data_of(page, "inside-pinned")
+    assert page.evaluate("window.elman.charts['inside-pinned'].plot.cursor.left") > 0
     page.keyboard.press("End")
     assert state_of(page)["t"] == 34 and page.locator("#inside .toolbar output").inner_text().startswith("Step 35")
     page.focus("#chart-inside-input .plot")

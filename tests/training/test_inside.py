@@ -190,7 +190,7 @@ def test_of_a_bidirectional_layer_each_direction_is_there(x):
     # Of the backward direction, the step before is the one after in time.
     W = model.layer.weight_hh_l0_reverse
     np.testing.assert_allclose(
-        seen.arrays["contributions.1"][:, 3, 1], (h[:, 4, 5:] @ W.T).norm(dim=-1).detach(), rtol=1e-4
+        seen.arrays["contributions.1"][:, 2, 1], (h[:, 3, 5:] @ W.T).norm(dim=-1).detach(), rtol=1e-4
     )
     assert (seen.arrays["contributions.1"][:, -1, 1] == 0).all()
 

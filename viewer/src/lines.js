@@ -44,6 +44,7 @@ export class Lines {
     this.places = [...new Set(spec.series.flatMap((s) => s.x))].sort((a, b) => a - b);
     this.build();
     this.follow();
+    queueMicrotask(() => this.follow()); // uPlot knows the places of its values only when it has drawn, a moment later
     if (!figure.tableBox.hidden) figure.showTable(true);
   }
 

@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources d2a759dbd0c134449fd470ec6111df666df754284d2e57c0d8ab99c6a607d764 */
+/* elman's viewer, made by `make viewer` from sources 8ea5bd8397dd3d1ddd91e0cb76943f4c6f5bd008619442c3931bd2e09fa00a79 */
 /*! uPlot
 The MIT License (MIT)
 

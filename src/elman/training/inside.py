@@ -21,7 +21,7 @@ from elman.training.unit_views import alike, correlation, explained, path, spans
 
 SHOWN = 128  # steps of a longer sequence that are kept, the last ones
 NUMBERS = 4_000_000  # states that are kept of all sequences together; of the last ones that are too many, none
-WORK = 3e10  # products that the questions about the shown sequences may take: some two seconds of one core
+WORK = 3e10  # products that the questions about the shown sequences may take, some seconds of one core
 TOP = 8  # most likely classes that are kept of each step
 FAVOURED = 6  # outputs named for each unit
 Array = NDArray[Any]
@@ -52,7 +52,7 @@ def look_inside(
         forward: the model as a function of numbers, `(B, T, E)` to outputs `(B, T', K)` of the last T' steps. Rows of a
             batch must not depend on one another. For a model that reads tokens, x are their embeddings.
         x: `(M, T, E)`, sequences of one length. The first `shown` are kept in full, of the others the states. Of a
-            large network fewer are shown, but one at least: a look takes some seconds at the most.
+            large network fewer are shown, but one at least; a look at one costs as much as training on some hundred.
         labels: a name for each sequence.
         words, inputs: what was read, in the reader's words: a word for each step of each sequence, or series `(M, T)`
             by name, NaN where unknown. Without both, the numbers of x themselves.
@@ -153,10 +153,8 @@ def look_inside(
 def _affordable(calls: Sequence[Call], answers: Tensor, kept: int, targets: int) -> int:
     """How many sequences can be asked about within `WORK`, but one at least."""
     runs = 3 * answers.shape[1] + 3 * POINTS * targets + kept  # a way back costs about two ways there
-    layers = {id(call.layer): call.layer for call in calls}
-    products = sum(p.numel() for layer in layers.values() for p in layer.parameters())
-    steps = sum(call.trace.layers[0].h.shape[0] for call in calls) / len(layers)
-    return max(1, int(WORK / (runs * steps * products)))
+    products = sum(len(call.trace.layers[0].h) * sum(p.numel() for p in call.layer.parameters()) for call in calls)
+    return max(1, int(WORK / (runs * products)))
 
 
 def _check(x: Tensor, labels: Any, words: Any, inputs: Any, times: Any, kind: str) -> None:
