@@ -152,7 +152,7 @@ class Tail:
         """Whether the events up to `mark` are those that somebody saw there."""
         if mark.reading == self.reading:
             return True
-        if mark.offset > self.offset:
+        if not 0 <= mark.offset <= self.offset:
             return False
         checksum, left = 0, mark.offset
         try:
