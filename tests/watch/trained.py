@@ -16,7 +16,7 @@ Probe.due = lambda self, step, elapsed: step % self.every == 0
 Probe.affords_snapshot = lambda self, elapsed, last=False: True
 table = pl.read_csv(fulda(), try_parse_dates=True).tail(1200)
 forecaster = Forecaster(
-    target="discharge_m3s", horizon=3, hidden_size=4, window=20, epochs=12, probe=15, validation=200, patience=50
+    target="discharge_m3s", horizon=3, hidden_size=4, window=20, epochs=8, probe=15, validation=200, patience=50
 )
 
 
