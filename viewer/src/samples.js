@@ -35,8 +35,8 @@ export function samplesChart(view, charts, { all, steps, index, made, move, say,
     const many = (width) => Math.max(1, Math.min(3, Math.floor(width / 300)));
     return {
       title: `Forecasts as it learns: at step ${number(at[now])} they are off by ${number(off(now))} on average${now ? `, at step ${number(at[0])} by ${number(off(0))}` : ""}`,
-      how: "The same windows of the validation part, forecast at each snapshot. Black is what was measured; the forecasts go from pale (early) to dark (late), and the one at the cursor is thick. Before 0 lies what the network had read.",
-      legend: [{ name: "measured", colour: colour("ink") }, { name: `forecast at step ${number(at[now])}`, colour: colour("s2") }, { name: `other snapshots, pale to dark: step ${shown.map((k) => number(at[k])).join(", ")}`, colour: colour("s1") }],
+      how: "The same windows of the validation part, forecast at each snapshot. The strongest line is what was measured; the forecasts go from faint (early) to strong (late), and the one at the cursor is thick. Before 0 lies what the network had read.",
+      legend: [{ name: "measured", colour: colour("ink") }, { name: `forecast at step ${number(at[now])}`, colour: colour("s2") }, { name: `other snapshots, faint to strong: step ${shown.map((k) => number(at[k])).join(", ")}`, colour: colour("s1") }],
       label: "value, in the target's unit",
       height: (width) => Math.ceil(names.length / many(width)) * FACET + 8,
       paint(c, width, height, marks) {

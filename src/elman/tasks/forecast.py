@@ -1,6 +1,7 @@
 """Forecast series: from a table to calibrated forecasts of the coming steps."""
 
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from elman.data.tables import Table, read_table
 from elman.data.windows import Scaling, Windows, calendar_for
 from elman.errors import InputError
 from elman.models.sequence import EncoderForecaster
-from elman.report import write_report
+from elman.report import Page
 from elman.tasks.base import Estimator, versions
 from elman.tasks.calibration import Event, conformal_shifts, ends_of, quantiles_for
 from elman.tasks.fitting import check_optimizer, fit_network
@@ -87,6 +88,7 @@ class Forecaster(ForecastSettings, Estimator):
         check_optimizer(self, lambda: self._network(lessons.windows.input_size))  # before a run folder is made
         with joined() as world:
             recording = self._open_run(run, facts, resume=resume, force=force, world=world)
+            self.run_path_ = recording.path if recording else None
             self._train(lessons, recording, resume, on_event, world)
             if recording and world.first:
                 self.save(recording.model_path)
@@ -322,15 +324,27 @@ class Forecaster(ForecastSettings, Estimator):
         check_is_fitted(self)
         if Path(path).exists() and not force:
             raise InputError(f"{path} exists; nothing is overwritten without force=True")
+        return self.page().save(path)
+
+    def page(self) -> Page:
+        """The same page for a notebook, which shows it where it is the value of a cell; so it does the estimator."""
+        check_is_fitted(self)
         with tempfile.TemporaryDirectory() as folder:
             run = Run(Path(folder) / "run")
             run.start({"task": self.task, "settings": self.settings(), "versions": versions()})
             for event in self.history_:
                 run.record(**event)
             run.flush()
+            if self.run_path_ is not None and (self.run_path_ / "snapshots").is_dir():
+                shutil.copytree(self.run_path_ / "snapshots", run.path / "snapshots")
             if hasattr(self, "scores_"):
                 self.scores_.save(run.path)
-            return write_report([run.path], Path(path))
+            return Page.of(run.path)
+
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        """How a notebook shows it: once fitted as its page, before as scikit-learn does."""
+        return self.page()._repr_html_ if self.__sklearn_is_fitted__() else super()._repr_html_
 
     def _read(self, X: Any) -> tuple[Table, Panel]:
         """A table with the columns, and the step, that this model was trained on."""
