@@ -18,7 +18,7 @@ const stamp = hash.digest("hex");
 const license = readFileSync(join(here, "node_modules", "uplot", "LICENSE"), "utf8").trim();
 const banner = `/* elman's viewer, made by \`make viewer\` from sources ${stamp} */\n/*! uPlot\n${license}\n*/`;
 
-for (const [entry, name] of [["main.js", "viewer.js"], ["viewer.css", "viewer.css"]]) {
+for (const [entry, name] of [["main.js", "viewer.js"], ["connect.js", "live.js"], ["viewer.css", "viewer.css"]]) {
   const result = await build({
     entryPoints: [join(here, "src", entry)],
     absWorkingDir: here,

@@ -16,8 +16,7 @@ from elman.report import Page, write_report
 from elman.report.snapshots import snapshots_of
 from elman.tasks.forecast import Forecaster
 from elman.training.diagnostics import Probe
-from elman.training.record import Run
-from elman.training.snapshots import BINS
+from elman.training.record import BINS, Run
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'")
 CHROMIUM = shutil.which("chromium")
@@ -313,3 +312,18 @@ def test_a_page_object_is_the_report(fitted, tmp_path):
 
 def test_an_estimator_that_is_not_fitted_shows_itself_as_scikit_learns_do():
     assert "<iframe" not in Forecaster()._repr_html_()
+
+
+def test_runs_that_are_too_much_for_one_page_have_one_each(fitted, visit, monkeypatch, tmp_path):
+    monkeypatch.setattr("elman.report.page.TOO_LARGE", 220_000)
+    paths = [folder(fitted[cell]).path for cell in ("lstm", "rnn")]
+    page = visit(*paths)
+    links = page.locator(".apart a")
+    assert [links.nth(k).inner_text() for k in range(links.count())] == ["LSTM, seed 0", "RNN, seed 0"]
+    assert "on a page of the run's own" in page.inner_text("#chart-itemised .missing")
+    assert data_of(page, "loss")["training, each step"]["x"]
+    assert (tmp_path / "report.html").stat().st_size < 220_000
+    links.nth(1).click()
+    page.wait_for_url("**/report_files/2.html")
+    assert page.evaluate("window.elman.record.runs[0].name") == "RNN, seed 0"
+    assert data_of(page, "itemised")["targets"]

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 VIEWER, BUILT = ROOT / "viewer", ROOT / "src" / "elman" / "report"
-NAMES = ("viewer.js", "viewer.css")
+NAMES = ("viewer.js", "live.js", "viewer.css")
 
 
 def hash_of_sources() -> str:

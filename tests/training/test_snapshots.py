@@ -14,8 +14,8 @@ from elman.errors import InputError
 from elman.training import record
 from elman.training.diagnostics import Probe, lyapunov
 from elman.training.loop import train
-from elman.training.record import Run
-from elman.training.snapshots import BINS, MOST, histogram
+from elman.training.record import BINS, MOST, Run
+from elman.training.snapshots import histogram
 
 T, B = 12, 3
 

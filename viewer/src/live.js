@@ -1,5 +1,5 @@
-// The strip that says where a run stands, and on a page that a server gave, what keeps it so: new numbers come as events, each
-// with an id by which a dropped connection, also to a server that was started again, goes on where it was.
+// The strip that says where a run stands. On a page that a server gave it also has the buttons, and what to do with new numbers;
+// connect.js, which such a page has beside this, gets them.
 
 import { element } from "./figure.js";
 import { sayWords } from "./said.js";
@@ -11,7 +11,7 @@ const QUIET = 30; // seconds without news, after which the strip says so
 // `changed(k, {stepsOnly})` is called when the numbers of run k are new.
 export function liveStrip(record, view, changed) {
   const live = record.live, waiting = new Map();
-  let paused = false, source = null, state = live ? "connecting" : "", later = 0, reloading = false, asked = "";
+  let paused = false, state = live ? "connecting" : "", reloading = false, asked = "";
   const list = element("dl", { class: "strip", id: "status" });
   const follow = element("button", { type: "button", id: "follow", "aria-pressed": "true", onclick: () => setPaused(!paused) }, "Pause");
   const stop = element("button", { type: "button", id: "stop", title: "Training ends with this step and saves a checkpoint", onclick: () => askToStop() }, "Stop training");
@@ -53,7 +53,7 @@ export function liveStrip(record, view, changed) {
 
   async function askToStop() {
     try {
-      const answer = await fetch(`stop/${view.state.run}`, { method: "POST" });
+      const answer = await link.post(`stop/${view.state.run}`);
       asked = answer.ok ? "sent" : `It can't be stopped: ${await answer.text()}`;
     } catch {
       asked = "It can't be stopped: the server does not answer";
@@ -76,43 +76,31 @@ export function liveStrip(record, view, changed) {
     changed(news.run, { stepsOnly: !news.snapshots && Object.keys(news.parts).every((part) => STEPS.includes(part)), words: Boolean(news.words) });
   }
 
-  function received(event) {
-    live.id = event.lastEventId;
-    for (const news of JSON.parse(event.data)) {
-      if (!paused) apply(news);
-      else waiting.set(news.run, merged(waiting.get(news.run), news));
-    }
-    redraw();
-  }
-
-  // EventSource tries again by itself and sends the last id; where it gives up (the answer was no stream), we do.
-  function connect() {
-    source = new EventSource(`events?${new URLSearchParams({ after: live.id, page: live.page })}`);
-    source.onopen = () => {
-      state = "on";
+  const link = live && {
+    get id() {
+      return live.id;
+    },
+    page: live.page,
+    received(id, text) {
+      live.id = id;
+      for (const news of JSON.parse(text)) {
+        if (!paused) apply(news);
+        else waiting.set(news.run, merged(waiting.get(news.run), news));
+      }
       redraw();
-    };
-    source.addEventListener("parts", received);
-    source.addEventListener("reload", () => {
+    },
+    is(now) {
+      state = now;
+      redraw();
+    },
+    reload() {
       reloading = true;
       if (!paused) location.reload();
       redraw();
-    });
-    source.onerror = () => {
-      state = "lost";
-      redraw();
-      if (source.readyState !== EventSource.CLOSED) return;
-      clearTimeout(later);
-      later = setTimeout(connect, 1000);
-    };
-  }
-
-  if (live) {
-    connect();
-    setInterval(redraw, 5000);
-    addEventListener("pagehide", () => source.close());
-  }
-  return { root, redraw };
+    },
+  };
+  if (live) setInterval(redraw, 5000);
+  return { root, redraw, link };
 }
 
 function merged(before, news) {

@@ -49,7 +49,7 @@ function start() {
   bar.redraw();
   strip.redraw();
   showRun(0);
-  window.elman = { charts, view, record };
+  window.elman = { charts, view, record, link: strip.link };
 }
 
 // New numbers of a run: where they are of the one that is shown, its charts are drawn anew; the cursor and the zoom stay.

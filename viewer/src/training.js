@@ -8,7 +8,7 @@ import { nearest, unpacked } from "./record.js";
 import { snapshotCharts } from "./snapshots.js";
 import { number, percent } from "./words.js";
 
-const UNSEEN = "No look inside was recorded: probing was off (probe=0), the weights were searched for without a gradient, or no step is done yet.";
+const UNSEEN = "No look inside was recorded: probing was off (probe=0), the weights were searched for without a gradient, no step is done yet, or it is on a page of the run's own.";
 const COLOURS = ["s1", "s2", "s3", "s4", "s5", "s6"];
 const DASHES = [undefined, [7, 4], [2, 4], [9, 3, 2, 3]];
 
@@ -106,12 +106,12 @@ export function trainingCharts(record, view, say) {
 
   parts.push(gateGroup(view, layer, charts, say));
 
-  parts.push(lines("stability", "What one step does to a gradient", "Around 1 a gradient keeps its size from step to step; well below it fades, well above it grows. The bands hold the middle 90 % of the steps that were looked at.", () => {
+  parts.push(lines("stability", "What one step does to a gradient", "Around 1 a gradient keeps its size from step to step; well below it fades, well above it grows. The lines are means over several steps of a sequence, the bands hold the middle 90 % of them.", () => {
     const seen = layer();
     if (!seen) return { empty: UNSEEN };
     const series = [
-      ["jacobian_radius", "spectral radius of the step's Jacobian, mean over steps", "s1"],
-      ["jacobian_norm", "its norm: the most a step can stretch, mean", "s5"],
+      ["jacobian_radius", "spectral radius of the step's Jacobian", "s1"],
+      ["jacobian_norm", "its norm: the most a step can stretch", "s5"],
       ["radius", "spectral radius of W_hh", "s4"],
     ].filter(([key]) => seen[key]).map(([key, name, paint]) => ({ name, x: seen.at, y: seen[key], colour: paint, dash: key === "jacobian_norm" ? DASHES[1] : undefined }));
     if (!series.length) return { empty: "The step's Jacobian was not recorded: it is left out for a state of more than 512 numbers." };

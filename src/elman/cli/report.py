@@ -27,6 +27,7 @@ def report(
         the page; of a single run it is report.html in its folder if not named
     """
     from elman.report import write_report
+    from elman.report.page import LARGE
 
     if output is None:
         if len(runs) != 1:
@@ -34,4 +35,8 @@ def report(
         output = runs[0] / "report.html"  # made from the run alone, so it may always be made anew
     elif output.exists() and not force:
         raise InputError(f"{output} exists; nothing is overwritten without --force")
-    say(f"The page: {write_report(runs, output).resolve()}", markup=False)
+    page = write_report(runs, output).resolve()
+    say(f"The page: {page}", markup=False)
+    if page.stat().st_size > LARGE:
+        size = page.stat().st_size / 1e6
+        say(f"It has {size:.1f} MB, which opens slowly on a phone; fewer runs at once make it smaller", markup=False)

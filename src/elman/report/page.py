@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -23,6 +24,7 @@ from elman.report.scores import Group, groups_of, headline, score_table, verdict
 from elman.report.snapshots import snapshots_of
 from elman.report.training import words_of
 
+LARGE, TOO_LARGE = 5_000_000, 20_000_000  # bytes of a page: from there a warning, and from there several pages
 FORMAT = 1  # of the numbers in the page, which viewer/src/record.js reads
 
 
@@ -30,15 +32,39 @@ def write_report(runs: Sequence[Path], path: Path, *, title: str | None = None) 
     """Write one HTML page about one or several run folders to `path`, and return `path`.
 
     Runs that share a label are seeds of one network and are shown as mean ± standard deviation; the first run that has
-    scores is the one whose forecasts are drawn. What is missing from a folder is said in its place on the page.
-    Raises InputError (a ValueError) where a folder is no run folder.
+    scores is the one whose forecasts are drawn. Where one page would be larger than TOO_LARGE, what was seen inside of
+    each run goes to a page of its own, in a folder `NAME_files` beside it, and this one links to them. What is missing
+    from a folder is said in its place on the page. Raises InputError (a ValueError) where a folder is no run folder.
     """
-    write_text(path, page_of(runs, title=title))
+    html = page_of(runs, title=title)
+    if len(html.encode()) > TOO_LARGE and len(runs) > 1:
+        html = page_of(runs, title=title, apart=_pages_apart(runs, path))
+    write_text(path, html)
     return path
 
 
-def page_of(runs: Sequence[Path], *, title: str | None = None, live: Mapping[str, Any] | None = None) -> str:
-    """The same page as text. `live`: what the page needs to follow the runs on a server of its own."""
+def _pages_apart(runs: Sequence[Path], path: Path) -> list[tuple[str, str]]:
+    """Write a page of its own for each run into a folder beside `path`; the names of the runs, and where these lie."""
+    folder, found = path.with_name(f"{path.stem}_files"), []
+    for k, name in enumerate(names_of([read_run(Path(run)) for run in runs]), 1):
+        file = folder / f"{k}.html"
+        write_text(file, page_of([runs[k - 1]], title=name))
+        found.append((name, quote(f"{folder.name}/{file.name}")))
+    return found
+
+
+def page_of(
+    runs: Sequence[Path],
+    *,
+    title: str | None = None,
+    live: Mapping[str, Any] | None = None,
+    apart: Sequence[tuple[str, str]] = (),
+) -> str:
+    """The same page as text.
+
+    live: what the page needs to follow the runs on a server of its own.  apart: for runs whose looks inside and
+    snapshots lie on pages of their own, the names and addresses of these; this page leaves them out.
+    """
     if not runs:
         raise InputError("expected at least one run folder, found none: name the folder that `elman fit ... -o` made")
     read = [read_run(Path(run)) for run in runs]
@@ -69,14 +95,16 @@ def page_of(runs: Sequence[Path], *, title: str | None = None, live: Mapping[str
                 {
                     "format": FORMAT,
                     "runs": [
-                        record_of(run, name) | {"snapshots": snapshots_of(run.path)}
+                        record_of(run, name)
+                        | ({"layers": [], "snapshots": []} if apart else {"snapshots": snapshots_of(run.path)})
                         for run, name in zip(read, names, strict=True)
                     ],
                     "live": live,
                 }
             )
         ),
-        live=live is not None,
+        live=Markup(_shipped("live.js")) if live is not None else "",
+        apart=apart,
         viewer=Markup(_shipped("viewer.js")),
     )
 

@@ -13,8 +13,7 @@ import numpy as np
 
 from elman.errors import InputError
 from elman.report.recording import packed
-from elman.training.record import Run, read_arrays
-from elman.training.snapshots import BINS, MOST
+from elman.training.record import BINS, MOST, Run, read_arrays
 
 CHARACTERS = 2000  # of one text in the samples
 VALUES = 400  # of one series in them

@@ -12,9 +12,8 @@ from elman.training.distributed import ALONE, World
 from elman.training.gradient_free import POPULATION, SEARCHES, check_size, search
 from elman.training.loop import train
 from elman.training.optimizers import optimizer
-from elman.training.record import Run
+from elman.training.record import Arrays, Run
 from elman.training.schedules import schedule
-from elman.training.snapshots import Arrays
 
 
 class Lessons(Protocol):

@@ -12,7 +12,7 @@ from elman.data.windows import Batch, Windows
 from elman.training.diagnostics import Probe
 from elman.training.distributed import World
 from elman.training.losses import mse, pinball
-from elman.training.snapshots import Arrays
+from elman.training.record import Arrays
 
 AT_ONCE = 1024  # windows that the network reads at once where no gradient is needed
 PROBED = 16  # windows through which a network in training is looked at

@@ -18,7 +18,8 @@ from elman.layers.classic import RNN
 from elman.layers.jacobian import inner_steps, step_jacobians
 from elman.layers.recurrent import Recurrent, State
 from elman.layers.trace import LayerTrace, Trace
-from elman.training.snapshots import Arrays, arrays_of, hidden_weights
+from elman.training.record import Arrays
+from elman.training.snapshots import arrays_of, hidden_weights
 
 HORIZON = 1e-3  # a gradient this small beside that of lag 0 is taken for gone
 LOW, HIGH = 0.1, 0.9  # a gate outside of these is nearly shut or nearly open

@@ -17,9 +17,8 @@ from elman.training.checkpoint import Group, Progress, load_checkpoint, save_che
 from elman.training.diagnostics import Probe
 from elman.training.distributed import ALONE, World
 from elman.training.interrupt import held_interrupts
-from elman.training.record import Run
+from elman.training.record import Arrays, Run
 from elman.training.schedules import Schedule
-from elman.training.snapshots import Arrays
 
 BatchT = TypeVar("BatchT")
 

@@ -16,10 +16,13 @@ import tomli_w
 
 from elman.errors import InputError
 from elman.files import finite, replacing
-from elman.training.snapshots import MOST, Arrays
 
 FORMAT = 1
+MOST = 20  # snapshots in a run folder
+BINS = 48  # of a histogram in a snapshot
 FLUSHED_EVERY = 1.0  # seconds; whoever watches the run sees it no later
+
+Arrays = dict[str, np.ndarray]  # of a snapshot, by the names that elman.training.snapshots gives them
 
 
 class Run:

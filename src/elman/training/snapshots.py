@@ -28,15 +28,12 @@ from torch import Tensor
 from elman.layers.classic import RNN
 from elman.layers.jacobian import inner_steps, read_by, step_jacobians
 from elman.layers.recurrent import Recurrent
+from elman.training.record import BINS, Arrays
 
 if TYPE_CHECKING:
     from elman.training.diagnostics import Call
 
-Arrays = dict[str, np.ndarray]
-
-MOST = 20  # snapshots in a run folder
 SOURCES, TARGETS, SEQUENCES = 64, 24, 6  # of the itemised gradient, at most
-BINS = 48
 EIGEN_STEPS = 3
 LARGEST = 512  # numbers in a state whose Jacobian is still taken
 LOW, HIGH, SATURATED = 0.1, 0.9, 0.97  # as in the record
