@@ -310,6 +310,11 @@ def test_a_page_object_is_the_report(fitted, tmp_path):
     assert repr(page).startswith("Page(")
 
 
+def test_a_loaded_estimator_shows_its_page_without_snapshots(fitted):
+    loaded = Forecaster.load(folder(fitted["lstm"]).model_path)
+    assert loaded._repr_html_().startswith("<iframe") and "&quot;snapshots&quot;:[]" in loaded._repr_html_()
+
+
 def test_an_estimator_that_is_not_fitted_shows_itself_as_scikit_learns_do():
     assert "<iframe" not in Forecaster()._repr_html_()
 

@@ -335,8 +335,9 @@ class Forecaster(ForecastSettings, Estimator):
             for event in self.history_:
                 run.record(**event)
             run.flush()
-            if self.run_path_ is not None and (self.run_path_ / "snapshots").is_dir():
-                shutil.copytree(self.run_path_ / "snapshots", run.path / "snapshots")
+            kept = getattr(self, "run_path_", None)  # none where it was loaded
+            if kept is not None and (kept / "snapshots").is_dir():
+                shutil.copytree(kept / "snapshots", run.path / "snapshots")
             if hasattr(self, "scores_"):
                 self.scores_.save(run.path)
             return Page.of(run.path)

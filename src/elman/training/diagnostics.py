@@ -27,7 +27,7 @@ SATURATED = 0.97  # the same for what a tanh gives
 DEAD = 1e-4  # a unit whose spread over steps and sequences is smaller carries nothing
 LAGS = 64  # of a longer sequence, so many are kept, further and further apart
 TINY = 1e-30  # a gradient below has lost its digits
-FIRST_SNAPSHOT = 5  # times a look is what the first snapshot is taken to cost
+FIRST_SNAPSHOT = 2  # times a look is what the first snapshot is taken to cost
 LARGEST = 512  # numbers in a state; the Jacobian of a larger one would cost more than it tells
 SQUASHED_BY_TANH = ("g", "n")
 
