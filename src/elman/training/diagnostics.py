@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -100,12 +100,10 @@ class Probe:
             with torch.random.fork_rng(devices=[]), torch.enable_grad(), _can_trace(), traced(model) as calls:
                 value = self.loss(model)
                 torch.autograd.grad(value, list(parameters.values()), allow_unused=True)
-                middle = time.perf_counter()
                 if snapshot is not None:
                     snapshot |= arrays_of([call for call in calls if call.has_gradient])
                     if self.samples:
                         snapshot |= {f"samples/{name}": array for name, array in self.samples(model).items()}
-                aside = time.perf_counter() - middle
         finally:
             for module, mode in modes.items():
                 module.training = mode
@@ -117,9 +115,10 @@ class Probe:
                     for (n, p), old in zip(parameters.items(), before, strict=True)
                 }
         taken = seen["seconds"] = time.perf_counter() - began
-        self.latest = taken - aside
-        if snapshot is not None:
-            self.snapshot_latest = aside
+        if snapshot is None:
+            self.latest = taken
+        else:
+            self.snapshot_latest = max(0.0, taken - self.latest)
         self.seconds += taken
         return seen
 
@@ -172,6 +171,7 @@ class Call:
     x: Tensor
     state: State | None
     trace: Trace
+    known: dict[tuple[int, int], tuple[list[int], Tensor, Tensor] | None] = field(default_factory=dict)
 
     @property
     def has_gradient(self) -> bool:
@@ -180,6 +180,19 @@ class Call:
             return self.trace.grad_norm is not None
         except RuntimeError:
             return False
+
+    def jacobians(self, index: int, count: int) -> tuple[list[int], Tensor, Tensor] | None:
+        """At `count` steps of one layer and direction: the steps, the Jacobians (K, S, S), their eigenvalues (K, S).
+
+        None where there are none, or one is not finite. They are taken once: eigenvalues are the dearest of a look.
+        """
+        if (index, count) not in self.known:
+            steps = inner_steps(self.trace.layers[index].h.shape[0], count)
+            found = step_jacobians(self.layer, self.trace, self.x, index, steps) if steps else None
+            self.known[index, count] = None
+            if found is not None and torch.isfinite(found).all():
+                self.known[index, count] = steps, found.double(), torch.linalg.eigvals(found.double())
+        return self.known[index, count]
 
     def layer_name(self, index: int) -> str:
         """Of one layer and direction of the stack, as its parameters have it: `encoder.l0`, `encoder.l0_reverse`."""
@@ -225,11 +238,11 @@ class Call:
             found["radius"] = radius(hidden_weights(self.layer, index))
         size = sum(self.layer.state_sizes)
         if size <= LARGEST:
-            steps = inner_steps(self.trace.layers[index].h.shape[0], jacobians_for(size))
-            jacobians = step_jacobians(self.layer, self.trace, self.x, index, steps) if steps else None
-            if jacobians is not None and torch.isfinite(jacobians).all():
-                radii = torch.linalg.eigvals(jacobians.double()).abs().amax(-1)
-                for name, values in (("radius", radii), ("norm", torch.linalg.matrix_norm(jacobians.double(), 2))):
+            taken = self.jacobians(index, jacobians_for(size))
+            if taken:
+                _, jacobians, eigenvalues = taken
+                radii = eigenvalues.abs().amax(-1)
+                for name, values in (("radius", radii), ("norm", torch.linalg.matrix_norm(jacobians, 2))):
                     found[f"jacobian_{name}"] = _short(values.mean())
                     ends = torch.quantile(values, values.new_tensor([0.05, 0.95]))
                     found[f"jacobian_{name}_band"] = [_short(end) for end in ends]

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from elman.layers.classic import RNN
-from elman.layers.jacobian import inner_steps, read_by, step_jacobians
+from elman.layers.jacobian import read_by
 from elman.layers.recurrent import Recurrent
 from elman.training.record import BINS, Arrays
 
@@ -117,12 +117,10 @@ def _eigenvalues(call: Call, index: int) -> Arrays:
         if torch.isfinite(weights).all():
             found["eigenvalues_W_hh"] = torch.linalg.eigvals(weights.detach()).numpy()
     size = sum(call.layer.state_sizes)
-    steps = inner_steps(call.trace.layers[index].h.shape[0], EIGEN_STEPS if size <= LARGEST // 2 else 1)
-    if size > LARGEST or not steps:
-        return found
-    jacobians = step_jacobians(call.layer, call.trace, call.x, index, steps)
-    if jacobians is not None and torch.isfinite(jacobians).all():
-        found["eigenvalues"] = torch.linalg.eigvals(jacobians).numpy()
+    taken = call.jacobians(index, EIGEN_STEPS if size <= LARGEST // 2 else 1) if size <= LARGEST else None
+    if taken:
+        steps, _, eigenvalues = taken
+        found["eigenvalues"] = eigenvalues.to(torch.complex64).numpy()
         found["eigen_steps"] = np.array(steps, dtype=np.int32)
     return found
 
