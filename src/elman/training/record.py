@@ -25,8 +25,6 @@ FACTS = ("fact", "model")  # what is told once, at the begin, and holds for all 
 
 Arrays = dict[str, np.ndarray]  # of a snapshot, by the names that elman.training.snapshots gives them
 
-Arrays = dict[str, np.ndarray]  # of a snapshot, by the names that elman.training.snapshots gives them
-
 
 class Run:
     """A run folder: `config.toml`, `events.jsonl`, `checkpoint.safetensors` while training, `model/` after it.
