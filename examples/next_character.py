@@ -14,9 +14,11 @@ import argparse
 import math
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from elman import look_inside
 from elman.data.batching import streams
 from elman.models.checkpoint import save_model
 from elman.models.language import LanguageModel
@@ -30,6 +32,7 @@ from elman.training.schedules import cosine
 
 STREAMS, STRETCH = 32, 64
 CHARACTERS, EPOCHS = 300_000, 20
+SEEN, LOOK = 12, 100  # sequences whose states the page shows, and their length
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--text", type=Path, help="a text in UTF-8")
@@ -108,7 +111,10 @@ shares = training.bincount(minlength=len(vocabulary)).double() / len(training)
 run.record("fact", constant=-(shares * shares.clamp(min=1e-12).log()).sum().item())  # who knows how common each is
 run.record("model", **summary(model))
 looked_at = training[: 8 * STRETCH].view(8, STRETCH)
-probe = Probe(lambda model: cross_entropy(model(looked_at)[0][:, -2:-1], looked_at[:, -1:]), every=25)
+probe = Probe(
+    lambda model: cross_entropy(model(looked_at)[0][:, -2:-1], looked_at[:, -1:]), every=25,
+    samples=lambda model: {"prompt": np.array([sample[:40]]), "text": np.array([write(model, sample[:40], 200)])},
+)  # fmt: skip
 done = train(
     model, lambda epoch: streams(training, STREAMS, STRETCH), loss,
     optimizer=torch.optim.Adam(model.parameters(), 4e-3), epochs=options.epochs, validate=validate,
@@ -119,6 +125,12 @@ save_model(
     run.model_path, model,
     {"task": "language", "settings": model.settings(), "vocabulary": vocabulary, "sample": sample, "bits": bits},
 )  # fmt: skip
+seen = validation.unfold(0, LOOK + 1, LOOK + 1)[:SEEN]  # sequences that it did not learn from
+look_inside(
+    model, lambda x: model.run(x)[0], model.embed(seen[:, :-1]).detach(), kind="classes", outputs=vocabulary,
+    words=[[vocabulary[k] for k in row] for row in seen[:, :-1].tolist()], truth=seen[:, 1:],
+    labels=[f"held-out text, character {k * (LOOK + 1)}" for k in range(len(seen))],
+).save(run.path)  # fmt: skip
 print(f"{bits:.3f} bits a character, of {math.log2(len(vocabulary)):.3f} if all were as likely\n")
 print(write(model, sample[:60], 400))
 print(f"\nThe page: {write_report([run.path], run.path / 'report.html')}")

@@ -206,7 +206,7 @@ def test_a_run_has_snapshots_where_there_is_time_and_none_without_a_probe(tmp_pa
     probe = Probe(lambda m: m(x).sum(), every=10, share=1e9, samples=lambda m: {"text": np.array(["so"])})
     fit(run, probe)
     steps = run.snapshot_steps()
-    assert steps == [11, 21, 31, 41, 51, 60]  # before the first look nothing is known of what one takes
+    assert steps == [1, 11, 21, 31, 41, 51, 60]
     assert run.read_snapshot(60)["samples/text"].tolist() == ["so"]
     spent = probe.seconds
     assert spent > sum(e["seconds"] for e in run.events() if e["event"] == "probe") > 0  # writing counts too
@@ -229,7 +229,8 @@ def test_snapshots_count_in_the_share_of_time():
     probe.latest, probe.seconds, probe.snapshot_latest = 0.01, 0.01, 0.05
     assert not probe.due(1, 2.5) and probe.due(1, 2.7)  # the last look comes with a snapshot
     assert not probe.affords_snapshot(4.2) and probe.affords_snapshot(4.4)
-    assert not probe.affords_snapshot(2.3, last=True) and probe.affords_snapshot(2.4, last=True)
+    assert probe.affords_snapshot(0.1, last=True)
+    assert Probe(lambda m: None).affords_snapshot(0.0)  # the first
 
 
 def test_a_file_named_stop_ends_training_as_an_interrupt_does(tmp_path):

@@ -11,7 +11,7 @@ import { samplesChart } from "./samples.js";
 import { colour, inferno } from "./theme.js";
 import { number, percent, power } from "./words.js";
 
-const NONE = "No snapshot was kept: probing was off (probe=0), the run has no folder, it was too short to take one in 3 % of its time, or they are on a page of the run's own.";
+const NONE = "No snapshot was kept: probing was off (probe=0), the run has no folder, or they are on a page of the run's own.";
 const NAMES = { h: "h", c: "c", W_hh: "the weights W_hh", h_bar: "h before its tanh" };
 const BINS = 48;
 

@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources 8ea5bd8397dd3d1ddd91e0cb76943f4c6f5bd008619442c3931bd2e09fa00a79 */
+/* elman's viewer, made by `make viewer` from sources 4009b35bfa47273e12acb9df21e29b5676f2620a97ec65d2222001d3ad18f20d */
 /*! uPlot
 The MIT License (MIT)
 

@@ -27,7 +27,6 @@ SATURATED = 0.97  # the same for what a tanh gives
 DEAD = 1e-4  # a unit whose spread over steps and sequences is smaller carries nothing
 LAGS = 64  # of a longer sequence, so many are kept, further and further apart
 TINY = 1e-30  # a gradient below has lost its digits
-FIRST_SNAPSHOT = 2  # times a look is what the first snapshot is taken to cost
 LARGEST = 512  # numbers in a state; the Jacobian of a larger one would cost more than it tells
 SQUASHED_BY_TANH = ("g", "n")
 
@@ -73,11 +72,10 @@ class Probe:
         return step == 0 or self.seconds + 2 * self.latest + (self.snapshot_latest or 0) <= self.share * elapsed
 
     def affords_snapshot(self, elapsed: float, *, last: bool = False) -> bool:
-        """Whether there is time for a look with a snapshot, and, unless it is the last one, for those at the end."""
-        if not self.latest:
-            return False  # nothing is known yet of what a look takes
-        one = self.latest + (FIRST_SNAPSHOT * self.latest if self.snapshot_latest is None else self.snapshot_latest)
-        return self.seconds + (one if last else 2 * one) <= self.share * elapsed
+        """Whether a look is to keep a snapshot: the first and the last are, others where there is time for it, too."""
+        if last or self.snapshot_latest is None:
+            return True
+        return self.seconds + 2 * (self.latest + self.snapshot_latest) <= self.share * elapsed
 
     def took_to_write(self, seconds: float) -> None:
         """Counts what it took to write a snapshot away among what it costs."""
