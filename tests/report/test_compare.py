@@ -158,7 +158,7 @@ def test_the_table_is_sorted_by_click_and_by_key(visit, several):
     page.keyboard.press("Enter")
     assert first_column(page) == ["good", "smal"]
     assert page.locator("#compared th[aria-sort]").all_inner_texts() == ["mean NSE ▼"]
-    assert "sorted by mean NSE, falling" in page.locator("[aria-live=polite]").inner_text()
+    assert "sorted by mean NSE, falling" in page.locator("#training [aria-live=polite]").inner_text()
 
 
 def test_the_charts_draw_what_was_recorded(visit, several):
