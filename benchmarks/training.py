@@ -6,8 +6,8 @@ An LSTM 4 -> 16 with a linear head, sequences of 20 steps in batches of 32, Adam
 backward and step, and nothing else; "clipped" also clips the gradient and reads loss and norm, as every loop does that
 is to stop when they go wrong; "DataLoader" is the bare loop over torch's loader. `train` guards, clips, records each
 step in a run folder and saves a checkpoint an epoch. All run in turn, an epoch each; figures are medians of the ratios
-within each turn, with their middle half. "probe" is `train` with a look inside every 50 steps, on a network of 64 units
-over 100 steps.
+within each turn, with their middle half. "probe" is `train` with looks inside and snapshots as they are by default, on
+a network of 64 units over 100 steps, ten epochs each.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from elman.training.loop import train
 from elman.training.record import Run
 
 OVERHEAD, PROBING = 1.15, 1.03  # floors
+EPOCHS = 10  # of a run that is looked into, some 10 s: the first and the last look are taken of shorter ones too
 
 
 class Model(nn.Module):
@@ -62,7 +63,7 @@ def compare(ways: dict[str, Callable[[], None]], over: str, turns: int) -> dict[
             way()
             if turn:  # the first warms up
                 times[name].append(time.perf_counter() - began)
-    print(f"{over}: {statistics.median(times[over]) * 1e3:.1f} ms an epoch")
+    print(f"{over}: {statistics.median(times[over]) * 1e3:.1f} ms a turn")
     return {
         name: statistics.quantiles([a / b for a, b in zip(times[name], times[over], strict=True)], n=4)
         for name in ways
@@ -70,16 +71,19 @@ def compare(ways: dict[str, Callable[[], None]], over: str, turns: int) -> dict[
     }
 
 
-def trained(folder: str, model: Model, batches: list[tuple[Tensor, Tensor]], probe: Probe | None) -> Callable[[], None]:
-    """One more epoch of one run, as `train` does it: a run of one epoch each time, in a folder of its own."""
+def trained(
+    folder: str, model: Model, batches: list[tuple[Tensor, Tensor]], *, epochs: int = 1, probed: Tensor | None = None
+) -> Callable[[], None]:
+    """So many more epochs as `train` does them: a run each time, in a folder of its own."""
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
 
-    def epoch() -> None:
+    def more() -> None:
         run = Run(tempfile.mkdtemp(dir=folder))
         run.start({})
-        train(model, lambda _: batches, loss, optimizer=optimizer, epochs=1, clip=1.0, run=run, probe=probe)
+        probe = None if probed is None else Probe(lambda m: m(probed).sum())
+        train(model, lambda _: batches, loss, optimizer=optimizer, epochs=epochs, clip=1.0, run=run, probe=probe)
 
-    return epoch
+    return more
 
 
 def main() -> None:
@@ -104,7 +108,7 @@ def main() -> None:
             "bare": lambda: bare(model, optimizer, batches, False),
             "clipped": lambda: bare(model, optimizer, batches, True),
             "DataLoader": lambda: bare(model, optimizer, loader, False),
-            "train": trained(folder, Model(16), batches, None),
+            "train": trained(folder, Model(16), batches),
         }
         found = compare(ways, "bare", options.turns)
         for name, (low, middle, high) in found.items():
@@ -113,12 +117,11 @@ def main() -> None:
 
         x, y = data(100, options.batches)
         batches = list(zip(x.split(32), y.split(32), strict=True))
-        some = x[:16]
         ways = {
-            "train": trained(folder, Model(64), batches, None),
-            "probe": trained(folder, Model(64), batches, Probe(lambda m: m(some).sum())),
+            "train": trained(folder, Model(64), batches, epochs=EPOCHS),
+            "probe": trained(folder, Model(64), batches, epochs=EPOCHS, probed=x[:16]),
         }
-        for name, (low, middle, high) in compare(ways, "train", max(2, options.turns // 3)).items():
+        for name, (low, middle, high) in compare(ways, "train", max(2, options.turns // 5)).items():
             said = f"floor {PROBING} {'held' if middle <= PROBING else 'MISSED'}"
             print(f"{name:>12} takes {middle:.3f} times as long ({low:.3f} to {high:.3f}) {said}")
 
