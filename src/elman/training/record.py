@@ -45,6 +45,7 @@ class Run:
         silent: read, but write nothing, as another process does that.
         """
         self.path, self.silent = Path(path), silent
+        self._stop = str(self.stop_path)
         self.about = {"label": label, "command": command}
         self._pending: list[str] = []
         self._flushed = time.monotonic()
@@ -137,7 +138,7 @@ class Run:
 
     def asked_to_stop(self) -> bool:
         """Whether somebody has put the file there that asks the training to stop as if it were interrupted."""
-        return self.stop_path.exists()
+        return os.path.exists(self._stop)  # at every step, so no Path is made for it
 
     def snapshot_path(self, step: int) -> Path:
         return self.path / "snapshots" / f"{step}.npz"
