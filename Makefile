@@ -13,11 +13,14 @@ SITE = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"
 demo: .venv/.installed
 	$(BIN)/elman demo
 
+# A process for each core, each on one thread: tests that need more ask for them.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4
+
 test: check cross sanitize
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-all: check cross sanitize wheel-test
-	$(BIN)/pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 check: .venv/.installed-test
 	$(BIN)/ruff check

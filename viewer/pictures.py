@@ -1,16 +1,17 @@
-"""Draw the pictures of docs/reading-the-page.md from real runs: `.venv/bin/python viewer/pictures.py` (needs chromium).
+"""Draw the pictures of the page from real runs: `.venv/bin/python viewer/pictures.py` (needs chromium and `make demo`).
 
-Three networks learn to recall the first number of a sequence at its end, which takes a gradient that reaches back all
+README.md has the middle of the demo's first run, looked into. For docs/reading-the-page.md
+three networks learn to recall the first number of a sequence at its end, which takes a gradient that reaches back all
 the way: a simple network whose gradient vanishes, one whose gradient explodes, and an LSTM that remembers.
 """
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 from torch import nn
 
 import elman
@@ -20,6 +21,7 @@ from elman.training.loop import train
 from elman.training.record import Run
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+DEMO = Path(__file__).parents[1] / "runs" / "demo" / "perfect-weather-forecast-0"
 STEPS, UNITS, EPOCHS = 60, 32, 30
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
@@ -70,6 +72,16 @@ def run_of(name: str, make: Callable[[], Recall], folder: Path, rate: float) -> 
     return run.path
 
 
+def shoot(page: Page, charts: Sequence[str], picture: Path) -> None:
+    """The part of the page that holds these charts."""
+    boxes = [page.locator(f"#chart-{chart}").bounding_box() for chart in charts]
+    left, top = (min(box[side] for box in boxes) for side in ("x", "y"))
+    right, bottom = (max(box[side] + box[size] for box in boxes) for side, size in (("x", "width"), ("y", "height")))
+    clip = {"x": left - 12, "y": top - 12, "width": right - left + 24, "height": bottom - top + 24}
+    page.screenshot(full_page=True, clip=clip, path=picture)
+    print(picture.name, f"{picture.stat().st_size / 1000:.0f} kB", "\n")
+
+
 def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
@@ -84,17 +96,16 @@ def main() -> None:
             page.goto(path.as_uri())
             page.wait_for_function("window.elman !== undefined")
             print(name, page.locator(".diagnosis").inner_text(), page.locator(".alerts").inner_text(), sep="\n")
-            # The heatmap and, beside it, the profile.
-            boxes = [page.locator(f"#chart-{chart}").bounding_box() for chart in ("flow", "profile")]
-            top = min(box["y"] for box in boxes)
-            clip = {
-                "x": boxes[0]["x"] - 12, "y": top - 12,
-                "width": boxes[1]["x"] + boxes[1]["width"] - boxes[0]["x"] + 24,
-                "height": max(box["y"] + box["height"] for box in boxes) - top + 24,
-            }  # fmt: skip
-            picture = PICTURES / f"gradient-{name}.png"
-            page.screenshot(full_page=True, clip=clip, path=picture)
-            print(picture.name, f"{picture.stat().st_size / 1000:.0f} kB", "\n")
+            shoot(page, ("flow", "profile"), PICTURES / f"gradient-{name}.png")
+        for theme in ("light", "dark"):
+            path = write_report([DEMO], Path(folder) / "demo.html")
+            page = browser.new_page(
+                viewport={"width": 1180, "height": 900}, color_scheme=theme, device_scale_factor=1.5
+            )
+            page.goto(path.as_uri())
+            page.wait_for_function("window.elman !== undefined")
+            page.wait_for_timeout(500)
+            shoot(page, ("inside-network", "inside-card", "inside-h", "inside-c"), PICTURES / f"inside-{theme}.png")
         browser.close()
 
 
