@@ -1,0 +1,56 @@
+"""From a vector for each step to one for the sequence; steps behind its end count for nothing."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from elman.models.masking import counted
+
+Pooling = Literal["last", "mean", "max", "attention"]
+
+
+class Pool(nn.Module):
+    """The last step of each sequence, or the mean, the maximum or a learned weighted mean over its steps.
+
+    bidirectional: the second half of `size` was made backwards in time, and its last step is the sequence's first.
+
+    >>> h = torch.tensor([[[1.0], [3.0], [9.0]], [[5.0], [7.0], [0.0]]])
+    >>> for kind in ("last", "mean", "max"):
+    ...     print(Pool(kind, 1)(h, torch.tensor([3, 2])).flatten().tolist())
+    [9.0, 7.0]
+    [4.333333492279053, 6.0]
+    [9.0, 7.0]
+    """
+
+    def __init__(self, kind: Pooling, size: int, *, bidirectional: bool = False):
+        super().__init__()
+        self.kind, self.bidirectional = kind, bidirectional
+        self.weigh = nn.Linear(size, 1) if kind == "attention" else None
+
+    def forward(self, h: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """`(B, T, size)`, with the number of steps of each sequence `(B)`, from 1 on, where they differ, to `(B, size)`."""
+        if self.kind == "last":
+            return last_step(h, lengths, self.bidirectional)
+        within = counted(h, lengths)
+        if self.kind == "max":
+            return (h if within is None else h.masked_fill(~within[..., None], -torch.inf)).amax(dim=1)
+        if self.weigh is None:
+            weight = torch.ones_like(h[..., :1])
+            weight = weight if within is None else within[..., None].to(h.dtype)
+            return (h * weight).sum(dim=1) / weight.sum(dim=1)
+        score = self.weigh(torch.tanh(h))
+        score = score if within is None else score.masked_fill(~within[..., None], -torch.inf)
+        return (h * score.softmax(dim=1)).sum(dim=1)
+
+
+def last_step(h: Tensor, lengths: Tensor | None = None, bidirectional: bool = False) -> Tensor:
+    """`(B, T, size)` to `(B, size)`, each direction after all that it has read."""
+    if lengths is None:
+        last = h[:, -1]
+    else:
+        last = h[torch.arange(len(h), device=h.device), lengths.to(h.device) - 1]
+    if not bidirectional:
+        return last
+    half = h.shape[-1] // 2
+    return torch.cat([last[:, :half], h[:, 0, half:]], dim=-1)
