@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from elman import kernels, layers
     from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
     from elman.layers.accelerate import accelerate, restore
+    from elman.tasks.classify import SequenceClassifier
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
+    from elman.tasks.regress import SequenceRegressor
 
 _ROOMS = {
     "RNN": "elman.layers",
@@ -27,6 +29,8 @@ _ROOMS = {
     "accelerate": "elman.layers.accelerate",
     "restore": "elman.layers.accelerate",
     "Forecaster": "elman.tasks.forecast",
+    "SequenceClassifier": "elman.tasks.classify",
+    "SequenceRegressor": "elman.tasks.regress",
     "load": "elman.tasks.loading",
 }
 
@@ -41,6 +45,8 @@ __all__ = [
     "InputError",
     "MinGRU",
     "MinLSTM",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "TrainingError",
     "accelerate",
     "kernels",

@@ -1,6 +1,5 @@
 """Convolutional networks: over time for sequences, over both sides for images."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 

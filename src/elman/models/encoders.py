@@ -46,8 +46,8 @@ def encoder(
 ) -> nn.Module:
     """A module with `output_size` that maps `(B, T, input_size)` and lengths to `(B, T, output_size)`.
 
-    own: what only the architecture itself takes: `kernel_size` and `causal` of cnn; `heads`, `positions` and `max_steps`
-    of transformer.
+    own: what only the architecture itself takes: `kernel_size` and `causal` of cnn; `heads`, `positions` and
+    `max_steps` of transformer.
 
     >>> import torch
     >>> encoder("gru", 3, 8, bidirectional=True)(torch.randn(2, 30, 3), torch.tensor([30, 7])).shape

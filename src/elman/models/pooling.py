@@ -29,7 +29,7 @@ class Pool(nn.Module):
         self.weigh = nn.Linear(size, 1) if kind == "attention" else None
 
     def forward(self, h: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """`(B, T, size)`, with the number of steps of each sequence `(B)`, from 1 on, where they differ, to `(B, size)`."""
+        """`(B, T, size)` to `(B, size)`; lengths `(B)`, from 1 on, where the sequences differ in theirs."""
         if self.kind == "last":
             return last_step(h, lengths, self.bidirectional)
         within = counted(h, lengths)

@@ -62,7 +62,7 @@ class TransformerEncoder(nn.Module):
         T = x.shape[1]
         if self.places is None:
             return sinusoids(T, self.output_size).to(x)
-        if T > len(self.places):
+        if len(self.places) < T:
             raise InputError(
                 f"a sequence has {T} steps, and places were learned for {len(self.places)}; with "
                 "positions='sinusoidal' it could be longer"
