@@ -79,6 +79,13 @@ class Estimator(BaseEstimator):
         """Take back what `_learned` gave, and return the network, still without its weights."""
         raise NotImplementedError
 
+    def predict(self, X: Any) -> Any:
+        raise NotImplementedError
+
+    def predict_table(self, X: Any) -> Any:
+        """What `elman predict` prints of the table `X`: a data frame, of polars where X is a file."""
+        return self.predict(X)
+
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Write the model folder (safetensors and JSON). An existing one is replaced only with `force`."""
         folder = Path(folder)

@@ -65,6 +65,7 @@ class CaseLessons:
     constant: float
     answer: Callable[[Tensor], Tensor]
     batch_size: int
+    noise: float
     seed: int
 
     @cached_property
@@ -91,7 +92,10 @@ class CaseLessons:
             yield (self.training.batch(own), y[own]) if len(own) else None
 
     def loss(self, network: nn.Module, taught: Taught) -> Tensor:
-        return self.cost(network(*taught[0]), taught[1])
+        (x, *rest), y = taught
+        if self.noise:
+            x = x + self.noise * torch.randn_like(x)  # behind the end of a sequence it reaches nothing
+        return self.cost(network(x, *rest), y)
 
     def weigh(self, taught: Taught) -> float:
         return self._weight_of(taught[1])

@@ -243,6 +243,7 @@ class CaseEstimator(CaseSettings, Estimator):
             self._constant(learning.y[train_on]),
             self._answer,
             self.batch_size,
+            self.noise,
             self.seed,
         )
 

@@ -121,7 +121,8 @@ class SequenceClassifier(ClassifierMixin, ClassifySettings, CaseEstimator):
         return torch.from_numpy(1 / (len(self.prior_) * self.prior_)).float()
 
     def _cost(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return cross_entropy(outputs, y, weights=self._weights())
+        smoothing = self.smoothing if outputs.requires_grad else 0.0
+        return cross_entropy(outputs, y, weights=self._weights(), smoothing=smoothing)
 
     def _constant(self, y: np.ndarray) -> float:
         weights = self._weights()

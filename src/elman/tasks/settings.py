@@ -5,6 +5,7 @@ is imported here, so that `elman fit forecast --help` answers at once.
 """
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_type_hints
@@ -155,6 +156,9 @@ class CaseSettings(EncoderSettings, TrainingSettings):
     validation: float = setting(
         0.2, "cases held back to stop early and to calibrate; a share below 1, or so many", low=0.0
     )
+    noise: float = setting(
+        0.0, "spread of random numbers that are added to the scaled inputs while training", low=0.0, high=10.0
+    )
     truncate: int | None = setting(
         None, "not for cases: each has one answer, and the gradient goes back through all of it", low=1, only=("none",)
     )
@@ -178,8 +182,11 @@ class CaseSettings(EncoderSettings, TrainingSettings):
 class ClassifySettings(CaseSettings):
     """What is classified."""
 
-    class_weight: Literal["balanced"] | dict[str, float] | None = setting(
+    class_weight: Literal["balanced"] | Mapping[str, float] | None = setting(
         None, "how much each class counts; balanced: all alike in sum, however many cases they have"
+    )
+    smoothing: float = setting(
+        0.0, "share of each label that is spread over all classes while training", low=0.0, high=0.9
     )
 
 
@@ -209,7 +216,7 @@ def check_settings(settings: Any) -> None:
         parts = get_args(kind) if type(None) in get_args(kind) else (kind,)
         if value is None and type(None) in parts:
             continue
-        if isinstance(value, dict) and any(getattr(part, "__origin__", None) is dict for part in parts):
+        if isinstance(value, Mapping) and any(getattr(part, "__origin__", None) is Mapping for part in parts):
             continue
         many = any(getattr(part, "__origin__", None) is tuple for part in parts)
         if many and not isinstance(value, tuple | list):
