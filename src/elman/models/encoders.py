@@ -9,6 +9,13 @@ from elman.models.convolution import ConvolutionEncoder
 from elman.models.sequence import RECURRENT, recurrent
 from elman.models.transformer import TransformerEncoder
 
+REMEMBERING: dict[str, dict[str, Any]] = {  # starts from which a network keeps what it read many steps ago
+    "rnn": {"recurrent_init": "orthogonal"},
+    "lstm": {"recurrent_init": "orthogonal", "forget_bias": 1.0},
+    "gru": {"recurrent_init": "orthogonal"},
+    "mingru": {"forget_bias": 2.0},
+}
+
 ENCODERS = (*RECURRENT, "cnn", "transformer")
 
 
@@ -26,7 +33,8 @@ class RecurrentEncoder(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
-        self.stack = recurrent(architecture, input_size, hidden_size, num_layers, dropout, bidirectional=bidirectional)
+        options = {"bidirectional": bidirectional, **REMEMBERING.get(architecture, {})}
+        self.stack = recurrent(architecture, input_size, hidden_size, num_layers, dropout, **options)
         self.output_size = self.stack.output_size
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

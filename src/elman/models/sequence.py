@@ -1,5 +1,7 @@
 """Networks that read sequences: layers assembled, with a head."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -24,16 +26,16 @@ def recurrent(
     hidden_size: int,
     num_layers: int,
     dropout: float,
-    *,
-    bidirectional: bool = False,
+    **options: Any,
 ) -> Recurrent:
-    """The recurrent layer called `architecture`, batch first, with dropout between its layers."""
+    """The recurrent layer called `architecture`, batch first, with dropout between its layers.
+
+    options: other arguments of that layer.
+    """
     if architecture not in RECURRENT:
         raise InputError(f"architecture={architecture!r} is not known; it is one of {', '.join(RECURRENT)}")
     between = dropout if num_layers > 1 else 0.0
-    return RECURRENT[architecture](
-        input_size, hidden_size, num_layers, dropout=between, batch_first=True, bidirectional=bidirectional
-    )
+    return RECURRENT[architecture](input_size, hidden_size, num_layers, dropout=between, batch_first=True, **options)
 
 
 class EncoderForecaster(nn.Module):
