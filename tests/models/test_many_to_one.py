@@ -13,6 +13,7 @@ from elman.models.transformer import TransformerEncoder
 
 RECURRENT = ENCODERS[:-2]
 EVERY = [(name, False) for name in ENCODERS] + [(name, True) for name in RECURRENT]
+POOLINGS = ["last", "mean", "max", "summary", "attention"]
 LENGTHS = torch.tensor([12, 5, 1, 7])
 
 
@@ -26,7 +27,7 @@ def batch(B=4, T=12):
     return torch.randn(B, T, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+@pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize(("architecture", "bidirectional"), EVERY)
 def test_law_padding_never_changes_a_result_nor_a_gradient(architecture, bidirectional, pooling):
     net, x = model(architecture, bidirectional, pooling), batch()
@@ -49,7 +50,7 @@ def test_law_cases_of_a_batch_never_mix(architecture, bidirectional):
     torch.testing.assert_close(net(x), alone, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+@pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize(("architecture", "bidirectional"), EVERY)
 def test_every_weight_learns(architecture, bidirectional, pooling):
     net = model(architecture, bidirectional, pooling).train()
@@ -91,12 +92,13 @@ def test_a_bidirectional_network_pools_what_each_direction_made_of_the_whole():
     torch.testing.assert_close(pooled, torch.cat([state[2], state[3]], dim=1))  # the second layer's two directions
 
 
-@pytest.mark.parametrize("kind", ["last", "mean", "max", "attention"])
+@pytest.mark.parametrize("kind", POOLINGS)
 def test_pooling_one_step_gives_that_step(kind):
     h = torch.randn(3, 1, 6)
-    torch.testing.assert_close(Pool(kind, 6)(h), h[:, 0])
+    expected = h[:, 0].repeat(1, 3 if kind == "summary" else 1)
+    torch.testing.assert_close(Pool(kind, 6)(h), expected)
     padded = torch.cat([h, torch.full((3, 2, 6), 9.0)], dim=1)
-    torch.testing.assert_close(Pool(kind, 6)(padded, torch.tensor([1, 1, 1])), h[:, 0])
+    torch.testing.assert_close(Pool(kind, 6)(padded, torch.tensor([1, 1, 1])), expected)
 
 
 def test_a_transformer_knows_the_order_of_steps():

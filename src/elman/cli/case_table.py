@@ -20,7 +20,7 @@ HEADINGS = {
     "r2": "R2",
 }
 LEGEND = {
-    "classify": "Balanced: mean over the classes of the share found. ECE: how far a stated certainty is from the truth.",
+    "classify": "Balanced: mean over the classes of the share found. ECE: how far stated certainty is from the truth.",
     "regress": "R2: 1 is perfect, 0 as good as the mean.",
 }
 

@@ -30,7 +30,7 @@ def predict(
     table
         CSV or Parquet with the columns that the model was trained on; - for standard input
     test
-        of a forecaster: forecast from every origin in this last part (steps, a share below 1, or a time), truth beside it
+        forecast from every origin in this last part (steps, a share below 1, or a time), truth beside; for forecasts
     output
         a file instead of stdout
     """

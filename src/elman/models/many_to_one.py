@@ -27,18 +27,17 @@ class SequenceModel(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.bidirectional = bidirectional
-        size = int(encoder.output_size)  # type: ignore[arg-type]
-        self.pool = Pool(pooling, size, bidirectional=bidirectional)
+        self.pool = Pool(pooling, int(encoder.output_size), bidirectional=bidirectional)  # type: ignore[arg-type]
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(size, output_size)
+        self.head = nn.Linear(self.pool.output_size, output_size)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """`(B, T, I)`, with the number of steps of each sequence `(B)` where they differ, to `(B, output_size)`."""
         return self.head(self.dropout(self.pool(self.encoder(x, lengths), lengths)))
 
     def at_the_end(self, x: Tensor) -> Tensor:
-        """What the head makes of the last step alone, whatever the pooling: a look inside asks for that."""
-        return self.head(last_step(self.encoder(x), None, self.bidirectional))
+        """What the head makes of the last step, as if it were the only one: a look inside asks for that."""
+        return self.head(self.pool(last_step(self.encoder(x), None, self.bidirectional)[:, None]))
 
 
 class ImageModel(nn.Module):

@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 from elman.models.masking import counted
 
-Pooling = Literal["last", "mean", "max", "attention"]
+Pooling = Literal["last", "mean", "max", "summary", "attention"]
 
 
 class Pool(nn.Module):
-    """The last step of each sequence, or the mean, the maximum or a learned weighted mean over its steps.
+    """The last step of each sequence, or the mean, the maximum or a learned weighted mean over its steps; or, as
+    "summary", the first three side by side.
 
     bidirectional: the second half of `size` was made backwards in time, and its last step is the sequence's first.
 
@@ -26,22 +27,35 @@ class Pool(nn.Module):
     def __init__(self, kind: Pooling, size: int, *, bidirectional: bool = False):
         super().__init__()
         self.kind, self.bidirectional = kind, bidirectional
+        self.output_size = 3 * size if kind == "summary" else size
         self.weigh = nn.Linear(size, 1) if kind == "attention" else None
 
     def forward(self, h: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """`(B, T, size)` to `(B, size)`; lengths `(B)`, from 1 on, where the sequences differ in theirs."""
+        """`(B, T, size)` to `(B, output_size)`; lengths `(B)`, from 1 on, where the sequences differ in theirs."""
+        within = counted(h, lengths)
         if self.kind == "last":
             return last_step(h, lengths, self.bidirectional)
-        within = counted(h, lengths)
+        if self.kind == "mean":
+            return mean(h, within)
         if self.kind == "max":
-            return (h if within is None else h.masked_fill(~within[..., None], -torch.inf)).amax(dim=1)
+            return maximum(h, within)
         if self.weigh is None:
-            weight = torch.ones_like(h[..., :1])
-            weight = weight if within is None else within[..., None].to(h.dtype)
-            return (h * weight).sum(dim=1) / weight.sum(dim=1)
+            return torch.cat([last_step(h, lengths, self.bidirectional), mean(h, within), maximum(h, within)], dim=-1)
         score = self.weigh(torch.tanh(h))
         score = score if within is None else score.masked_fill(~within[..., None], -torch.inf)
         return (h * score.softmax(dim=1)).sum(dim=1)
+
+
+def mean(h: Tensor, within: Tensor | None) -> Tensor:
+    """Over the steps that `within (B, T)` counts."""
+    if within is None:
+        return h.mean(dim=1)
+    weight = within[..., None].to(h.dtype)
+    return (h * weight).sum(dim=1) / weight.sum(dim=1)
+
+
+def maximum(h: Tensor, within: Tensor | None) -> Tensor:
+    return (h if within is None else h.masked_fill(~within[..., None], -torch.inf)).amax(dim=1)
 
 
 def last_step(h: Tensor, lengths: Tensor | None = None, bidirectional: bool = False) -> Tensor:

@@ -22,19 +22,20 @@ Cost = Callable[[Tensor, Tensor], Tensor]
 
 
 def outputs_for(network: nn.Module, cases: Cases) -> Tensor:
-    """(N, O): what the network makes of each case, in their order, whatever their lengths."""
+    """(N, O): what the network makes of each case, in their order, whatever their lengths, in its own precision."""
     parts, order = [], []
+    dtype = next(network.parameters()).dtype
     for part in buckets(torch.from_numpy(cases.lengths), AT_ONCE, torch.Generator().manual_seed(0)):
-        parts.append(network(*cases.batch(part)))
+        parts.append(network(*(x.to(dtype) if x.is_floating_point() else x for x in cases.batch(part))))
         order.append(part)
     outputs = torch.cat(parts)
     return torch.empty_like(outputs).index_copy_(0, torch.cat(order), outputs)
 
 
 def probe(cases: Cases, every: int, answer: Callable[[Tensor], Tensor]) -> Probe:
-    """Looks at how the answer after the last step depends on the steps before it, in sequences cut to one length.
+    """Looks at how what is said after the last step depends on the steps before it, in sequences cut to one length.
 
-    answer: a number of what the network said, such as its largest logit.
+    answer: a number of what the network says, such as its largest logit.
     """
     some = torch.linspace(0, len(cases) - 1, min(PROBED, len(cases))).long()
     batch = cases.batch(some)

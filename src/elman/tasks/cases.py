@@ -1,5 +1,6 @@
 """What the estimators share that give one answer for each case: a sequence, an image or a row of a table."""
 
+import copy
 import os
 import warnings
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from elman.data.cases import Cases
 from elman.data.features import Features
+from elman.data.tables import Table
 from elman.errors import InputError
 from elman.models.convolution import ImageEncoder
 from elman.models.encoders import encoder
@@ -188,6 +190,8 @@ class CaseEstimator(CaseSettings, Estimator):
                     f"{given.table.name}: which column is to be predicted? There is none named 'y'; name it with "
                     f"label= (--label). The columns are: {', '.join(given.table.frame.columns)}"
                 )
+            given.table.need(label, "label")
+            self._check_label(given.table, label)
             column = one_for_each(given, label, "label", self.group)
             if column.null_count():
                 first = int(column.is_null().arg_true()[0])
@@ -198,6 +202,9 @@ class CaseEstimator(CaseSettings, Estimator):
         answers = self._check_answers(y)
         check_consistent_length(range(len(given.cases)), answers)
         return answers
+
+    def _check_label(self, table: Table, label: str) -> None:
+        """An InputError that names the row, where the column holds what is no answer."""
 
     def _answers_in(self, column: pl.Series) -> np.ndarray:
         return column.to_numpy()
@@ -296,17 +303,18 @@ class CaseEstimator(CaseSettings, Estimator):
         elif self.architecture == "transformer":
             heads = self.heads or next(h for h in (4, 3, 2, 1) if self.hidden_size % h == 0)
             own = {"heads": heads, "positions": self.positions, "max_steps": self.longest_}
-        reader = encoder(self.architecture, size, self.hidden_size, bidirectional=self.bidirectional, **shared, **own)
+        both = self.bidirectional and self.architecture in RECURRENT
+        reader = encoder(self.architecture, size, self.hidden_size, bidirectional=both, **shared, **own)
         return SequenceModel(
-            reader, outputs, pooling=self.pooling or "mean", bidirectional=self.bidirectional, dropout=self.dropout
+            reader, outputs, pooling=self.pooling or "summary", bidirectional=both, dropout=self.dropout
         )
 
     # --- using ---
 
     def _said(self, cases: Cases) -> np.ndarray:
-        """(N, O): what the network says of scaled cases."""
+        """(N, O): what the network says of scaled cases, in float64: no digit of it depends on the rest of a batch."""
         with torch.no_grad():
-            return outputs_for(self.network_, cases).double().numpy()
+            return outputs_for(copy.deepcopy(self.network_).double(), cases).numpy()
 
     def _read_again(self, X: Any) -> Given:
         """Cases to predict, scaled; what is new in them is warned of."""

@@ -89,7 +89,7 @@ class SequenceClassifier(ClassifierMixin, ClassifySettings, CaseEstimator):
         if len(self.classes_) < 2:
             raise InputError(
                 f"at least two classes are needed to learn from; all {len(y)} answers are one class, "
-                f"{self.classes_[0]!r}"
+                f"{self.classes_.tolist()[0]!r}"
             )
         self.prior_ = counts / counts.sum()
 

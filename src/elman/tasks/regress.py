@@ -12,6 +12,7 @@ from torch import Tensor
 
 from elman.data.cases import Cases
 from elman.data.scaling import Scaler
+from elman.data.tables import Table
 from elman.tasks.case_reading import Given
 from elman.tasks.case_scoring import CaseScores, score_numbers
 from elman.tasks.cases import CaseEstimator
@@ -53,6 +54,9 @@ class SequenceRegressor(RegressorMixin, RegressSettings, CaseEstimator):
     def _check_answers(self, y: Any) -> np.ndarray:
         y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_min_samples=0, input_name="y")
         return column_or_1d(y, warn=True)
+
+    def _check_label(self, table: Table, label: str) -> None:
+        table.numbers(label)
 
     def _answers_in(self, column: pl.Series) -> np.ndarray:
         return column.cast(pl.Float64).to_numpy()

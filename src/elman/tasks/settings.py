@@ -120,16 +120,17 @@ class EncoderSettings:
 
     architecture: Literal[
         "rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "lru", "slstm", "cnn", "transformer", "mlp"
-    ] = setting("lstm", "kind of network; mlp is for tables with a row for each case")
+    ] = setting("gru", "kind of network; mlp is for tables with a row for each case")
     hidden_size: int = setting(64, "units in each layer", unit="units", low=1, high=4096)
     num_layers: int | None = setting(
         None, "layers, one upon the other (default: 1 recurrent, 2 of others, 3 of cnn)", unit="layers", low=1, high=12
     )
     dropout: float = setting(0.2, "share of values that are dropped while training", low=0.0, high=0.95)
-    bidirectional: bool = setting(False, "read sequences from both ends", only=RECURRENT)
-    pooling: Literal["last", "mean", "max", "attention"] | None = setting(
+    bidirectional: bool = setting(True, "read sequences from both ends", only=RECURRENT)
+    pooling: Literal["last", "mean", "max", "summary", "attention"] | None = setting(
         None,
-        "what is made of all steps: the last one, their mean, maximum, or a learned weighted mean (default: mean)",
+        "what is made of all steps: the last, their mean, maximum, these three, or a learned weighted mean (default: "
+        "summary)",
         only=(*RECURRENT, "cnn", "transformer"),
     )
     kernel_size: int | None = setting(
@@ -150,9 +151,13 @@ class EncoderSettings:
 class CaseSettings(EncoderSettings, TrainingSettings):
     """What classifiers and regressors share: one answer for each case, which is a sequence, an image or a row."""
 
-    epochs: int = setting(100, "passes over the training part, at most", unit="epochs", low=1)
+    epochs: int = setting(60, "passes over the training part, at most", unit="epochs", low=1)
     patience: int = setting(20, "stop after so many epochs without a better validation loss", unit="epochs", low=1)
     batch_size: int = setting(32, "cases in each batch, as many fewer as they are longer than the mean", low=1)
+    learning_rate: float = setting(5e-3, "at its highest", low=1e-7, high=10.0)
+    schedule: Literal["constant", "cosine", "one-cycle", "plateau"] = setting(
+        "one-cycle", "of the learning rate; plateau lowers it where the validation loss stands still"
+    )
     validation: float = setting(
         0.2, "cases held back to stop early and to calibrate; a share below 1, or so many", low=0.0
     )
@@ -182,6 +187,9 @@ class CaseSettings(EncoderSettings, TrainingSettings):
 class ClassifySettings(CaseSettings):
     """What is classified."""
 
+    noise: float = setting(
+        0.5, "spread of random numbers that are added to the scaled inputs while training", low=0.0, high=10.0
+    )
     class_weight: Literal["balanced"] | Mapping[str, float] | None = setting(
         None, "how much each class counts; balanced: all alike in sum, however many cases they have"
     )
