@@ -79,6 +79,17 @@ def test_the_table_of_scores_stands_beside_baselines(tones_csv, tmp_path, capsys
     )
 
 
+def test_weights_of_classes_are_given_by_name(tones_csv, tmp_path, capsys):
+    arguments = ["fit", "classify", str(tones_csv), *LONG, *QUICK, "--test", "0", "-o"]
+    assert run([*arguments, str(tmp_path / "a"), "--class-weight", "slow=5,fast=2"]) == 0
+    assert "slow = 5.0" in (tmp_path / "a" / "config.toml").read_text()
+    again = ["fit", "classify", str(tones_csv), "--config", str(tmp_path / "a" / "config.toml"), "--quiet"]
+    assert run([*again, "--test", "0", "-o", str(tmp_path / "again")]) == 0
+    assert "slow = 5.0\nfast = 2.0" in (tmp_path / "again" / "config.toml").read_text()
+    assert run([*arguments, str(tmp_path / "b"), "--class-weight", "slow=much"]) == 2
+    assert "such as yes=5, found 'slow=much'" in capsys.readouterr().err
+
+
 def test_a_table_of_people_with_words_in_it(tmp_path, capsys):
     path = tmp_path / "people.csv"
     people(120).write_csv(path)

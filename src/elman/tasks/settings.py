@@ -191,7 +191,7 @@ class ClassifySettings(CaseSettings):
         0.5, "spread of random numbers that are added to the scaled inputs while training", low=0.0, high=10.0
     )
     class_weight: Literal["balanced"] | Mapping[str, float] | None = setting(
-        None, "how much each class counts; balanced: all alike in sum, however many cases they have"
+        None, "how much each class counts, as yes=5,no=1; balanced: all alike in sum, however many cases they have"
     )
     smoothing: float = setting(
         0.0, "share of each label that is spread over all classes while training", low=0.0, high=0.9
