@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -17,6 +18,7 @@ from tests.tasks.cases import long_table, people, tones
 
 import elman
 from elman import InputError, SequenceClassifier
+from elman.training.classification import temperature
 from elman.training.record import Run
 
 SMALL = {"hidden_size": 12, "epochs": 12, "learning_rate": 0.02, "probe": 0}
@@ -126,8 +128,12 @@ def test_probabilities_sum_to_one_and_are_calibrated_on_the_validation_part(fitt
     np.testing.assert_allclose(p.sum(axis=1), 1)
     assert fitted.classes_.tolist() == ["fast", "none", "slow"]
     assert fitted.classes_[p.argmax(axis=1)].tolist() == fitted.predict(OTHER_X).tolist()
-    hot = SequenceClassifier(**SMALL | {"validation": 0.3}).fit(X, np.random.default_rng(0).permutation(Y))
-    assert hot.temperature_ > 1 and hot.predict_proba(OTHER_X).max() < 0.9  # there is nothing to be sure of
+    held = fitted._read(X, Y, None, None).validate_on
+    logits = fitted._said(fitted._read_again([X[k] for k in held]).cases)
+    codes = np.searchsorted(fitted.classes_, Y[held])
+    assert fitted.temperature_ == pytest.approx(temperature(logits, codes), rel=1e-3)
+    expected = softmax(fitted._said(fitted._read_again(OTHER_X).cases) / fitted.temperature_, axis=1)
+    np.testing.assert_allclose(p, expected)
 
 
 # --- weights, splits, groups ---

@@ -13,6 +13,7 @@ class ConvolutionEncoder(nn.Module):
     depends on steps up to t alone. Each step is normalised on its own, so that padding and the rest of the batch never
     change a result. Source: the temporal convolutional network of Bai, Kolter and Koltun (2018), arXiv 1803.01271.
 
+    >>> import torch
     >>> net = ConvolutionEncoder(3, 8, num_layers=2, kernel_size=5)
     >>> net(torch.randn(2, 30, 3), torch.tensor([30, 7])).shape
     torch.Size([2, 30, 8])
@@ -65,6 +66,7 @@ class _Block(nn.Module):
 class ImageEncoder(nn.Module):
     """Blocks of 3 x 3 convolutions, each of which halves the image while it can; then the mean over what is left.
 
+    >>> import torch
     >>> ImageEncoder(3, 8, num_layers=2)(torch.randn(2, 3, 28, 28)).shape
     torch.Size([2, 8])
     """
