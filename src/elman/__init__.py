@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from elman import kernels, layers
     from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
     from elman.layers.accelerate import accelerate, restore
+    from elman.tasks.classify import SequenceClassifier
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
+    from elman.tasks.regress import SequenceRegressor
     from elman.training.inside import look_inside
 
 _ROOMS = {
@@ -28,6 +30,8 @@ _ROOMS = {
     "accelerate": "elman.layers.accelerate",
     "restore": "elman.layers.accelerate",
     "Forecaster": "elman.tasks.forecast",
+    "SequenceClassifier": "elman.tasks.classify",
+    "SequenceRegressor": "elman.tasks.regress",
     "look_inside": "elman.training.inside",
     "load": "elman.tasks.loading",
 }
@@ -43,6 +47,8 @@ __all__ = [
     "InputError",
     "MinGRU",
     "MinLSTM",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "TrainingError",
     "accelerate",
     "kernels",

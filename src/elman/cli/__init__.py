@@ -14,6 +14,7 @@ from elman.cli.demo import demo
 from elman.cli.diagnose import diagnose
 from elman.cli.doctor import doctor
 from elman.cli.fit import fit_forecast
+from elman.cli.fit_cases import fit_classify, fit_regress
 from elman.cli.options import by_commas, settings_file
 from elman.cli.predict import predict
 from elman.cli.report import report
@@ -31,6 +32,8 @@ app = App(
 )
 fit = App(name="fit", help="Train a network on your data.")
 fit.command(fit_forecast, name="forecast")
+fit.command(fit_classify, name="classify")
+fit.command(fit_regress, name="regress")
 app.command(fit)
 for command in (demo, predict, report, watch, diagnose, doctor):
     app.command(command)
