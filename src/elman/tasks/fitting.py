@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from elman.models.summary import summary
 from elman.tasks.settings import TrainingSettings
 from elman.training.diagnostics import Probe
 from elman.training.distributed import ALONE, World
@@ -62,10 +63,11 @@ def fit_network(
             on_event(event)
 
     if not resume:
-        facts = lessons.facts()
-        events.append({"event": "fact", **facts})
+        for event, values in (("fact", lessons.facts()), ("model", summary(network))):
+            events.append({"event": event, **values})
+            if run:
+                run.record(event, **values)
         if run:
-            run.record("fact", **facts)
             run.flush()
     if settings.optimizer in SEARCHES:
         search(

@@ -14,6 +14,7 @@ from elman.errors import InputError
 from elman.files import finite, replacing
 
 FORMAT = 1
+FACTS = ("fact", "model")  # what is told once, at the begin, and holds for all of the run
 
 
 class Run:
@@ -120,7 +121,7 @@ class Run:
         self._pending.clear()
         done = {"step": step, "epoch": epoch - 1}
         by = {"step": "step", "probe": "step", "epoch": "epoch"}
-        kept = [e for e in self.events() if e["event"] == "fact" or ((k := by.get(e["event"])) and e[k] <= done[k])]
+        kept = [e for e in self.events() if e["event"] in FACTS or ((k := by.get(e["event"])) and e[k] <= done[k])]
         with replacing(self.events_path) as aside:
             aside.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
 
