@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from elman.layers.accelerate import accelerate, restore
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
+    from elman.tasks.write import TextGenerator
 
 _ROOMS = {
     "RNN": "elman.layers",
@@ -27,6 +28,7 @@ _ROOMS = {
     "accelerate": "elman.layers.accelerate",
     "restore": "elman.layers.accelerate",
     "Forecaster": "elman.tasks.forecast",
+    "TextGenerator": "elman.tasks.write",
     "load": "elman.tasks.loading",
 }
 
@@ -41,6 +43,7 @@ __all__ = [
     "InputError",
     "MinGRU",
     "MinLSTM",
+    "TextGenerator",
     "TrainingError",
     "accelerate",
     "kernels",

@@ -18,6 +18,7 @@ from elman.cli.options import by_commas, settings_file
 from elman.cli.predict import predict
 from elman.cli.report import report
 from elman.cli.terminal import say
+from elman.cli.write import fit_write, surprise, write
 from elman.errors import InputError, TrainingError
 
 app = App(
@@ -30,8 +31,9 @@ app = App(
 )
 fit = App(name="fit", help="Train a network on your data.")
 fit.command(fit_forecast, name="forecast")
+fit.command(fit_write, name="write")
 app.command(fit)
-for command in (demo, predict, report, diagnose, doctor):
+for command in (demo, predict, write, surprise, report, diagnose, doctor):
     app.command(command)
 
 

@@ -135,9 +135,11 @@ def _decoded(path: Path, file: Any, encoding: str) -> Iterator[str]:
 
 
 class Tokenizer(ABC):
-    """Text to numbers and back. Number 0 stands for what is unknown, wherever something can be."""
+    """Text to numbers and back."""
 
     kind: ClassVar[str]
+    has_unknown: ClassVar[bool] = False
+    """Whether number 0 stands for what is unknown."""
 
     @classmethod
     @abstractmethod
@@ -183,6 +185,7 @@ class Characters(Tokenizer):
     """
 
     kind = "characters"
+    has_unknown = True
 
     def __init__(self, characters: Sequence[str]):
         self._characters = list(characters)
@@ -263,6 +266,7 @@ class Words(Tokenizer):
     """
 
     kind = "words"
+    has_unknown = True
     _split = re.compile(r"\w+(?:['\N{RIGHT SINGLE QUOTATION MARK}-]\w+)*|[^\w\s]", re.UNICODE)
 
     def __init__(self, words: Sequence[str], lower: bool = False):

@@ -8,7 +8,7 @@ from elman.errors import InputError
 from elman.models.checkpoint import load_config
 from elman.tasks.base import Estimator
 
-ESTIMATORS = {"forecast": ("elman.tasks.forecast", "Forecaster")}
+ESTIMATORS = {"forecast": ("elman.tasks.forecast", "Forecaster"), "write": ("elman.tasks.write", "TextGenerator")}
 
 
 def load(folder: str | os.PathLike[str]) -> Estimator:
