@@ -399,4 +399,4 @@ def tokens_of(
             file.write(ids.astype(tokenizer.dtype).tobytes())
     if not count:
         raise InputError(f"{path} holds no text: it is empty")
-    return np.memmap(target, dtype=tokenizer.dtype, mode="r", shape=(count,))
+    return np.memmap(target, dtype=tokenizer.dtype, mode="c", shape=(count,))  # torch takes no array that is read-only
