@@ -158,7 +158,9 @@ def test_bytes_are_written_as_whole_characters(tmp_path):
     assert written.count("\N{REPLACEMENT CHARACTER}") <= 1 and "語" in written
 
 
-@pytest.mark.parametrize("architecture", ["rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "lru", "slstm"])
+@pytest.mark.parametrize(
+    "architecture", ["rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "lru", "slstm", "transformer"]
+)
 def test_every_architecture_writes(architecture):
     writer = TextGenerator(**SMALL | {"architecture": architecture, "epochs": 1}).fit(english(300))
     assert len(writer.generate("the", length=10)) == 10

@@ -100,10 +100,15 @@ class ForecastSettings(NetworkSettings, TrainingSettings):
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class WriteSettings(NetworkSettings, TrainingSettings):
+class WriteSettings(TrainingSettings):
     """What is read, and how, before it is written on."""
 
-    hidden_size: int = setting(384, "units in each recurrent layer", unit="units", low=1, high=4096)
+    architecture: Literal["rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "lru", "slstm", "transformer"] = setting(
+        "lstm", "kind of network; the transformer is there to compare with"
+    )
+    hidden_size: int = setting(384, "units in each layer", unit="units", low=1, high=4096)
+    num_layers: int = setting(1, "layers, one upon the other", unit="layers", low=1, high=12)
+    dropout: float = setting(0.2, "share of values that are dropped while training", low=0.0, high=0.95)
     tokens: Literal["characters", "bytes", "byte-pairs"] = setting("characters", "what the text is read as")
     vocabulary: int | None = setting(
         None, "most different tokens (default: all characters; 1000 byte pairs)", unit="tokens", low=2, high=200_000
