@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
     from elman.tasks.regress import SequenceRegressor
+    from elman.tasks.write import TextGenerator
     from elman.training.inside import look_inside
 
 _ROOMS = {
@@ -33,6 +34,7 @@ _ROOMS = {
     "SequenceClassifier": "elman.tasks.classify",
     "SequenceRegressor": "elman.tasks.regress",
     "look_inside": "elman.training.inside",
+    "TextGenerator": "elman.tasks.write",
     "load": "elman.tasks.loading",
 }
 
@@ -49,6 +51,7 @@ __all__ = [
     "MinLSTM",
     "SequenceClassifier",
     "SequenceRegressor",
+    "TextGenerator",
     "TrainingError",
     "accelerate",
     "kernels",

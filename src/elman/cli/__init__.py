@@ -20,6 +20,7 @@ from elman.cli.predict import predict
 from elman.cli.report import report
 from elman.cli.terminal import say
 from elman.cli.watch import watch
+from elman.cli.write import fit_write, surprise, write
 from elman.errors import InputError, TrainingError
 
 app = App(
@@ -34,8 +35,9 @@ fit = App(name="fit", help="Train a network on your data.")
 fit.command(fit_forecast, name="forecast")
 fit.command(fit_classify, name="classify")
 fit.command(fit_regress, name="regress")
+fit.command(fit_write, name="write")
 app.command(fit)
-for command in (demo, predict, report, watch, diagnose, doctor):
+for command in (demo, predict, write, surprise, report, watch, diagnose, doctor):
     app.command(command)
 
 

@@ -76,7 +76,7 @@ class Estimator(BaseEstimator):
         before = run.config()
         for part, keys in (("settings", list(config["settings"])), ("data", ["sha256", "test"])):
             for key in keys:
-                was, now = before.get(part, {}).get(key), config[part][key]
+                was, now = before.get(part, {}).get(key), config[part].get(key)
                 if was != now:
                     raise InputError(
                         f"{run.path} can't be resumed: its {key} was {was!r} and is now {now!r}. Resume with the same "

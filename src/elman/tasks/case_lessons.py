@@ -13,6 +13,7 @@ from elman.data.cases import Batch, Cases
 from elman.models.many_to_one import SequenceModel
 from elman.training.diagnostics import Probe
 from elman.training.distributed import World
+from elman.training.record import Arrays
 
 AT_ONCE = 16_384  # steps that the network reads at once where no gradient is needed, padding included
 PROBED = 16  # sequences through which a network in training is looked at
@@ -69,6 +70,8 @@ class CaseLessons:
     noise: float
     seed: int
 
+    carries = False
+
     @cached_property
     def training(self) -> Cases:
         return self.cases.take(self.train_on)
@@ -117,6 +120,9 @@ class CaseLessons:
 
     def probe(self, every: int) -> Probe:
         return probe(self.training, every, self.answer)
+
+    def samples(self, network: nn.Module) -> Arrays:
+        return {}
 
     def facts(self) -> dict[str, float]:
         """The loss of the best answer that is always the same, and how many cases are validated on and trained on."""

@@ -216,6 +216,37 @@ def check_architecture(settings: Any) -> None:
         )
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
+class WriteSettings(TrainingSettings):
+    """What is read, and how, before it is written on."""
+
+    architecture: Literal["rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "lru", "slstm", "transformer"] = setting(
+        "lstm", "kind of network; the transformer is there to compare with"
+    )
+    hidden_size: int = setting(384, "units in each layer", unit="units", low=1, high=4096)
+    num_layers: int = setting(1, "layers, one upon the other", unit="layers", low=1, high=12)
+    dropout: float = setting(0.2, "share of values that are dropped while training", low=0.0, high=0.95)
+    tokens: Literal["characters", "bytes", "byte-pairs"] = setting("characters", "what the text is read as")
+    vocabulary: int | None = setting(
+        None, "most different tokens (default: all characters; 1000 byte pairs)", unit="tokens", low=2, high=200_000
+    )
+    embedding_size: int | None = setting(
+        None, "numbers learned for each token (default: as hidden_size)", unit="numbers", low=1, high=4096
+    )
+    tied: bool = setting(True, "the output layer uses the embeddings as its weights")
+    truncate: int | None = setting(
+        128, "tokens through which the gradient goes back (truncated BPTT); the state goes on", unit="tokens", low=1
+    )
+    batch_size: int = setting(32, "streams of the text that are read side by side, at most", low=1)
+    epochs: int = setting(12, "passes over the text, at most", unit="epochs", low=1)
+    average: float | None = setting(
+        0.998, "decay of a moving average of the weights, which is then used in their place", low=0.0, high=0.99999
+    )
+    validation: float = setting(
+        0.1, "last part of the text, held back to judge by; a share below 1, or tokens", low=0.0
+    )
+
+
 def check_settings(settings: Any) -> None:
     """InputError for the first field whose value has another type, or lies outside its range or choices."""
     kinds = get_type_hints(type(settings))
