@@ -40,7 +40,7 @@ def results(tmp_path_factory):
 
 
 def test_each_benchmark_has_a_quick_run():
-    others = {"cells", "training", "communication", "hotspots"}
+    others = {"cells", "training", "communication", "hotspots", "quality"}
     assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(ROWS) | PARTS | others
 
 
@@ -73,6 +73,18 @@ def test_the_benchmark_of_the_cells_runs(tmp_path):
 def test_the_benchmark_of_the_training_loop_runs():
     said = run(BENCHMARKS / "training.py", "--turns", "2", "--batches", "4")
     assert all(f"{name} takes" in said for name in ("clipped", "DataLoader", "train", "probe"))
+
+
+def test_the_benchmark_of_quality_runs_and_says_what_was_missed(tmp_path):
+    page = tmp_path / "quality.md"
+    page.write_text("before\n<!-- quality -->\n<!-- /quality -->\nafter\n")
+    path = tmp_path / "quality.json"
+    said = run(BENCHMARKS / "quality.py", "--rows", "vowels,digits", "--quick", "--json", path, "--page", page)
+    assert "vowels is left out: there is no japanese_vowels.npz in --data" in said
+    assert "The goal of 96 % for gru was missed" in said
+    (digits,) = json.loads(path.read_text())["tasks"]
+    assert [row["model"] for row in digits["rows"]] == ["gru", "majority", "logistic", "boosting"]
+    assert "### digits" in page.read_text() and page.read_text().startswith("before") and "after" in page.read_text()
 
 
 @pytest.mark.slow

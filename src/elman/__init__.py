@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from elman import kernels, layers
     from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
     from elman.layers.accelerate import accelerate, restore
+    from elman.tasks.classify import SequenceClassifier
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
+    from elman.tasks.regress import SequenceRegressor
+    from elman.tasks.write import TextGenerator
     from elman.training.inside import look_inside
 
 _ROOMS = {
@@ -28,7 +31,10 @@ _ROOMS = {
     "accelerate": "elman.layers.accelerate",
     "restore": "elman.layers.accelerate",
     "Forecaster": "elman.tasks.forecast",
+    "SequenceClassifier": "elman.tasks.classify",
+    "SequenceRegressor": "elman.tasks.regress",
     "look_inside": "elman.training.inside",
+    "TextGenerator": "elman.tasks.write",
     "load": "elman.tasks.loading",
 }
 
@@ -43,6 +49,9 @@ __all__ = [
     "InputError",
     "MinGRU",
     "MinLSTM",
+    "SequenceClassifier",
+    "SequenceRegressor",
+    "TextGenerator",
     "TrainingError",
     "accelerate",
     "kernels",

@@ -4,23 +4,36 @@ from dataclasses import fields
 
 import pytest
 
-from elman import Forecaster, InputError
-from elman.tasks.settings import ForecastSettings, check_settings, from_known
+from elman import Forecaster, InputError, SequenceClassifier, SequenceRegressor
+from elman.tasks.settings import (
+    ClassifySettings,
+    ForecastSettings,
+    RegressSettings,
+    check_architecture,
+    check_settings,
+    from_known,
+)
+
+EVERY = {Forecaster: ForecastSettings, SequenceClassifier: ClassifySettings, SequenceRegressor: RegressSettings}
 
 
-def test_every_setting_has_help_and_every_number_a_lower_bound():
-    for f in fields(ForecastSettings):
+@pytest.mark.parametrize("settings", EVERY.values())
+def test_every_setting_has_help_and_every_number_a_lower_bound(settings):
+    for f in fields(settings):
         assert f.metadata["help"], f.name
         if isinstance(f.default, int | float) and not isinstance(f.default, bool):
             assert f.metadata["low"] is not None, f.name
 
 
-def test_the_defaults_are_within_their_own_bounds():
-    check_settings(ForecastSettings())
+@pytest.mark.parametrize("settings", EVERY.values())
+def test_the_defaults_are_within_their_own_bounds(settings):
+    check_settings(settings())
+    check_architecture(settings())
 
 
-def test_the_estimator_has_the_settings_and_no_others():
-    assert Forecaster().get_params().keys() == {f.name for f in fields(ForecastSettings)}
+@pytest.mark.parametrize("estimator", EVERY)
+def test_the_estimator_has_the_settings_and_no_others(estimator):
+    assert estimator().get_params().keys() == {f.name for f in fields(EVERY[estimator])}
 
 
 def test_an_unknown_setting_names_the_nearest():

@@ -1,7 +1,7 @@
 """`elman fit`: train a network on the user's data, and score it on the part held out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -12,8 +12,6 @@ from elman.tasks.settings import ForecastSettings
 
 if TYPE_CHECKING:
     from elman.data.tables import Table
-    from elman.tasks.forecast import Forecaster
-    from elman.tasks.scoring import Scores
     from elman.training.record import Run
 
 
@@ -87,7 +85,7 @@ def open_table(table: str) -> "Table":
 
 
 def train_and_score(
-    forecaster: "Forecaster",
+    estimator: Any,
     data: "Table",
     test: int | float | str | None,
     run: "Run",
@@ -95,26 +93,29 @@ def train_and_score(
     resume: bool = False,
     force: bool = False,
     quiet: bool = False,
-) -> "Scores | None":
-    """Fit with a bar and, where there is a test part, leave its scores in the run folder."""
+) -> Any:
+    """Fit with a bar and, where there is a test part, leave its scores in the run folder and return them.
+
+    estimator: one whose `fit` and `evaluate` take a test part.
+    """
     from elman.tasks.fitting import rounds
 
-    label = f"{run.about['label']}, seed {forecaster.seed}"
+    label = f"{run.about['label']}, seed {estimator.seed}"
     try:
         if resume and run.model_path.exists() and not (run.path / "scores.json").exists():
-            forecaster = forecaster.load(run.model_path)  # it was stopped between training and scoring
+            estimator = estimator.load(run.model_path)  # it was stopped between training and scoring
         else:
-            with progress(label, rounds(forecaster), quiet=quiet) as hook:
-                forecaster.fit(data, test=test, run=run, resume=resume, force=force, on_event=hook)
+            with progress(label, rounds(estimator), quiet=quiet) as hook:
+                estimator.fit(data, test=test, run=run, resume=resume, force=force, on_event=hook)
     except KeyboardInterrupt:
         if run.checkpoint_path.exists():
             say(f"The checkpoint is saved in {run.path}; the same command with --resume goes on.", markup=False)
         raise
     if not quiet:
-        for note in forecaster.notes_:
+        for note in estimator.notes_:
             say(f"Note: {note}", markup=False)
     if test is None or run.silent:
         return None
-    scores = forecaster.evaluate(data, test=test)
+    scores = estimator.evaluate(data, test=test)
     scores.save(run.path)
     return scores

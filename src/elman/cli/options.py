@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -20,14 +20,39 @@ Json = Annotated[bool, Parameter(name="--json", negative=(), help="print JSON in
 
 
 def by_commas(kind: Any, tokens: Sequence[Token]) -> Any:
-    """cyclopts' conversion, but lists are also split at commas: `--future rain,tmax`."""
+    """cyclopts' conversion, but lists are also split at commas, `--future rain,tmax`, and weights `yes=5,no=1`."""
     kinds = (kind, *get_args(kind))
+    if any(getattr(k, "__origin__", None) is Mapping for k in kinds) and any("=" in token.value for token in tokens):
+        return {name: weight for token in tokens for name, weight in map(_weight, token.value.split(","))}
     many = next((k for k in kinds if getattr(k, "__origin__", None) is tuple), None)
     if many is None:
         return convert(kind, list(tokens))
     words = [word.strip() for token in tokens for word in token.value.split(",")]
     item = get_args(many)[0]
     return tuple(convert(item, [word]) for word in words if word)
+
+
+def _weight(text: str) -> tuple[str, float]:
+    """
+    >>> _weight("yes = 5")
+    ('yes', 5.0)
+    """
+    name, _, number = text.rpartition("=")
+    try:
+        return name.strip(), float(number)
+    except ValueError:
+        raise InputError(f"expected a name and a number such as yes=5, found {text!r}") from None
+
+
+class Settings(Toml):
+    """The settings in a run's config.toml, weights of classes as the command line writes them."""
+
+    def _load_config(self, path: Path) -> dict[str, Any]:
+        config = super()._load_config(path)
+        for key, value in config.get("settings", {}).items():
+            if isinstance(value, Mapping):
+                config["settings"][key] = ",".join(f"{name}={number}" for name, number in value.items())
+        return config
 
 
 def settings_file(arguments: Sequence[str]) -> Toml | None:
@@ -37,7 +62,7 @@ def settings_file(arguments: Sequence[str]) -> Toml | None:
             path = Path(word.removeprefix("--config=") if "=" in word else after)
             if not path.is_file():
                 raise InputError(f"--config {path}: there is no such file; the config.toml of a run was expected")
-            return Toml(path, root_keys=("settings",), use_commands_as_keys=False)
+            return Settings(path, root_keys=("settings",), use_commands_as_keys=False)
     return None
 
 

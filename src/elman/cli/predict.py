@@ -1,4 +1,4 @@
-"""`elman predict`: forecasts of a trained model, as CSV or JSON Lines on stdout."""
+"""`elman predict`: what a trained model says of a table, as CSV or JSON Lines on stdout."""
 
 import sys
 from pathlib import Path
@@ -21,7 +21,7 @@ def predict(
     json: Json = False,
     force: Force = False,
 ) -> None:
-    """Forecast the steps that follow a table, or with --test every step of its last part.
+    """Forecast the steps that follow a table, or with --test every step of its last part; or answer for each case.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def predict(
     table
         CSV or Parquet with the columns that the model was trained on; - for standard input
     test
-        forecast from every origin in this last part (steps, a share below 1, or a time), truth beside it
+        forecast from every origin in this last part (steps, a share below 1, or a time), truth beside; for forecasts
     output
         a file instead of stdout
     """
@@ -38,12 +38,14 @@ def predict(
 
     model, data = load(run), open_table(table)
     held = None if test is None else held_out(test)
-    forecast = model.predict(data) if held is None else model.backtest(data, test=held)
+    if held is not None and model.task != "forecast":
+        raise InputError(f"--test is of forecasts; the model in {run} is for the task {model.task!r}")
+    said = model.predict_table(data) if held is None else model.backtest(data, test=held)
     if output is None:
-        sys.stdout.write(forecast.write_ndjson() if json else forecast.write_csv())
+        sys.stdout.write(said.write_ndjson() if json else said.write_csv())
         return
     from elman.files import write_text
 
     if output.exists() and not force:
         raise InputError(f"{output} exists; nothing is overwritten without --force")
-    write_text(output, forecast.write_ndjson() if json else forecast.write_csv())
+    write_text(output, said.write_ndjson() if json else said.write_csv())

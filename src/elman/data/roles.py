@@ -71,7 +71,7 @@ def guess_roles(
             table.need(column, role)
     named = [target, time, series, *future, *static]
     if past is None:
-        past = [c for c in frame.columns if c not in named and _holds_numbers(frame[c])]
+        past = [c for c in frame.columns if c not in named and holds_numbers(frame[c])]
     named += past
     twice = sorted({c for c in named if c is not None and named.count(c) > 1})
     if twice:
@@ -84,7 +84,7 @@ def guess_roles(
 # One wrong word makes text of a column of numbers or times. It keeps its role, and the word is named when it is read.
 
 
-def _holds_numbers(values: pl.Series) -> bool:
+def holds_numbers(values: pl.Series) -> bool:
     if values.dtype == pl.String:
         return _mostly(values, values.cast(pl.Float64, strict=False))
     return values.dtype.is_numeric() or values.dtype == pl.Boolean

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, one_hot
 
 from elman.errors import InputError
+from elman.models.causal import CausalTransformer
 from elman.models.sequence import recurrent
 
 State = Any  # what the recurrent layer takes and gives: a tensor, or a tuple of tensors
@@ -30,7 +31,7 @@ class LanguageModel(nn.Module):
 
     Args:
         vocabulary_size: V, how many symbols there are.
-        architecture: of the recurrent layer; see `elman.models.sequence.RECURRENT`.
+        architecture: of the recurrent layer, see `elman.models.sequence.RECURRENT`; or "transformer", to compare with.
         hidden_size, num_layers: its units, and how many layers lie on one another.
         embedding_size: E numbers are learned for each symbol; None: a symbol is one-hot, as V numbers.
         tied: the logits are products of the state with the embeddings (Press and Wolf 2017, arXiv 1608.05859), so that
@@ -70,7 +71,12 @@ class LanguageModel(nn.Module):
         self.vocabulary_size, self.architecture, self.embedding_size = vocabulary_size, architecture, embedding_size
         self.hidden_size, self.num_layers, self.tied, self.probability = hidden_size, num_layers, tied, dropout
         self.embedding = None if embedding_size is None else nn.Embedding(vocabulary_size, embedding_size)
-        self.layer = recurrent(architecture, embedding_size or vocabulary_size, hidden_size, num_layers, dropout)
+        columns = embedding_size or vocabulary_size
+        self.layer: nn.Module = (
+            CausalTransformer(columns, hidden_size, num_layers, dropout=dropout)
+            if architecture == "transformer"
+            else recurrent(architecture, columns, hidden_size, num_layers, dropout)
+        )
         self.dropout = nn.Dropout(dropout)
         self.head = TiedHead(vocabulary_size, hidden_size) if tied else nn.Linear(hidden_size, vocabulary_size)
         if tied and self.embedding is not None:

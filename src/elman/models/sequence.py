@@ -1,12 +1,14 @@
 """Networks that read sequences: layers assembled, with a head."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from elman.errors import InputError
-from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
+from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM, Recurrent
 
-RECURRENT = {
+RECURRENT: dict[str, type[Recurrent]] = {
     "rnn": RNN,
     "lstm": LSTM,
     "gru": GRU,
@@ -18,12 +20,22 @@ RECURRENT = {
 }
 
 
-def recurrent(architecture: str, input_size: int, hidden_size: int, num_layers: int, dropout: float) -> nn.Module:
-    """The recurrent layer called `architecture`, batch first, with dropout between its layers."""
+def recurrent(
+    architecture: str,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int,
+    dropout: float,
+    **options: Any,
+) -> Recurrent:
+    """The recurrent layer called `architecture`, batch first, with dropout between its layers.
+
+    options: other arguments of that layer.
+    """
     if architecture not in RECURRENT:
         raise InputError(f"architecture={architecture!r} is not known; it is one of {', '.join(RECURRENT)}")
     between = dropout if num_layers > 1 else 0.0
-    return RECURRENT[architecture](input_size, hidden_size, num_layers, dropout=between, batch_first=True)
+    return RECURRENT[architecture](input_size, hidden_size, num_layers, dropout=between, batch_first=True, **options)
 
 
 class EncoderForecaster(nn.Module):

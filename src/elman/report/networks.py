@@ -8,6 +8,7 @@ config names its `task`, and by that:
 - "language": `settings` of a `LanguageModel`, its `vocabulary` (a string for each token), and a `sample`, a text that
   it was not trained on: its begin is the page's prompt, and the rounding of the weights is judged by it. A run by
   whatever program, which is no estimator, is played with when its model folder is like this.
+- "write": `settings` and `learned` of a TextGenerator of characters.
 
 viewer/src/network.js computes what `elman.models` computes; tests hold both together.
 """
@@ -138,6 +139,20 @@ def _language(config: Mapping[str, Any]) -> nn.Module:
     return LanguageModel(**config["settings"])
 
 
+def _writer(config: Mapping[str, Any]) -> nn.Module:
+    learned = config["learned"]
+    if learned["tokenizer"]["kind"] != "characters":
+        raise InputError("the page reads and writes characters, and this network other tokens")
+    return LanguageModel(**learned["network"])
+
+
+def _play_writer(run: Run, config: Mapping[str, Any], network: nn.Module) -> dict[str, Any]:
+    learned = config["learned"]
+    # The first number stands for what is unknown, which is never written.
+    vocabulary = ["\N{REPLACEMENT CHARACTER}", *learned["tokenizer"]["characters"]]
+    return _play_language(run, {"vocabulary": vocabulary, "sample": learned["sample"]}, network)
+
+
 def _play_language(run: Run, config: Mapping[str, Any], network: nn.Module) -> dict[str, Any]:
     vocabulary = [str(token) for token in config["vocabulary"]]
     assert isinstance(network, LanguageModel)
@@ -232,4 +247,8 @@ def _base64(values: Tensor) -> str:
     return base64.b64encode(values.contiguous().numpy().astype("<f4").tobytes()).decode("ascii")
 
 
-KINDS = {"forecast": (_forecaster, _play_forecaster), "language": (_language, _play_language)}
+KINDS = {
+    "forecast": (_forecaster, _play_forecaster),
+    "language": (_language, _play_language),
+    "write": (_writer, _play_writer),
+}

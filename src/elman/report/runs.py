@@ -126,6 +126,8 @@ def _read_scores(path: Path) -> tuple[Scores | None, str]:
         return None, "There is no scores.json: no test part was kept aside, or the run has not come to its end yet."
     try:
         raw = read_json(path)
+        if raw.get("task", "forecast") != "forecast":
+            return None, f"Its scores.json holds the scores of the task {raw['task']!r}, which this page does not draw."
         scores = Scores(
             target=str(raw["target"]),
             horizon=int(raw["horizon"]),

@@ -10,19 +10,19 @@ from elman.report.compare import Comparison, lowest, parameters_of, seconds_of
 from elman.report.runs import Run, number
 from elman.report.scores import quoted
 
-LANGUAGE = "language"
+LANGUAGE = ("language", "write")  # tasks whose loss is the surprise at each next token
 
 
 def unscored_title(runs: Sequence[Run]) -> str:
     task = runs[0].config.get("task")
-    return f"{runs[0].label}: the next character" if task == LANGUAGE else f"{runs[0].label}: no scores yet"
+    return f"{runs[0].label}: the next character" if task in LANGUAGE else f"{runs[0].label}: no scores yet"
 
 
 def unscored_verdict(runs: Sequence[Run], comparison: Comparison) -> list[str]:
     """A sentence on a language model by its validation loss, else on which of several runs came lowest."""
     run = runs[0]
     loss, constant = lowest(run, "val_loss"), _constant(run)
-    if run.config.get("task") == LANGUAGE and loss is not None:
+    if run.config.get("task") in LANGUAGE and loss is not None:
         name = quoted(run.label)
         said = f"{name[0].upper()}{name[1:]} needs {loss / math.log(2):.2f} bits to guess each character of a new text"
         if constant:
@@ -43,7 +43,7 @@ def unscored_numbers(run: Run) -> list[tuple[str, str]]:
     """What each number is, and its value; those that the record does not tell are left out."""
     loss, parameters, seconds = lowest(run, "val_loss"), parameters_of(run), seconds_of(run)
     numbers = []
-    if run.config.get("task") == LANGUAGE and loss is not None:
+    if run.config.get("task") in LANGUAGE and loss is not None:
         numbers += [
             ("bits a character, on a text that it has not seen", f"{loss / math.log(2):.2f}"),
             ("equally likely characters would be as hard to guess", words.amount(math.exp(loss))),

@@ -11,10 +11,12 @@ from typing import Any, ClassVar, Self
 
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from elman.errors import InputError
 from elman.models.checkpoint import load_config, load_weights, save_model
+from elman.report import write_report
 from elman.tasks.settings import from_known
 from elman.training.distributed import ALONE, World
 from elman.training.record import Run
@@ -34,6 +36,8 @@ class Estimator(BaseEstimator):
 
     task: ClassVar[str]
     network_: nn.Module
+    history_: list[dict[str, Any]]
+    scores_: Any  # of the last `evaluate`
 
     def settings(self) -> dict[str, Any]:
         """The hyperparameters by name, as JSON and TOML take them."""
@@ -72,7 +76,7 @@ class Estimator(BaseEstimator):
         before = run.config()
         for part, keys in (("settings", list(config["settings"])), ("data", ["sha256", "test"])):
             for key in keys:
-                was, now = before.get(part, {}).get(key), config[part][key]
+                was, now = before.get(part, {}).get(key), config[part].get(key)
                 if was != now:
                     raise InputError(
                         f"{run.path} can't be resumed: its {key} was {was!r} and is now {now!r}. Resume with the same "
@@ -88,6 +92,28 @@ class Estimator(BaseEstimator):
     def _restore(self, learned: dict[str, Any]) -> nn.Module:
         """Take back what `_learned` gave, and return the network, still without its weights."""
         raise NotImplementedError
+
+    def predict(self, X: Any) -> Any:
+        raise NotImplementedError
+
+    def predict_table(self, X: Any) -> Any:
+        """What `elman predict` prints of the table `X`: a data frame, of polars where X is a file."""
+        return self.predict(X)
+
+    def report(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+        """Write one self-contained page: how it was trained and, after `evaluate`, how good it is."""
+        check_is_fitted(self)
+        if Path(path).exists() and not force:
+            raise InputError(f"{path} exists; nothing is overwritten without force=True")
+        with tempfile.TemporaryDirectory() as folder:
+            run = Run(Path(folder) / "run")
+            run.start({"task": self.task, "settings": self.settings(), "versions": versions()})
+            for event in self.history_:
+                run.record(**event)
+            run.flush()
+            if hasattr(self, "scores_"):
+                self.scores_.save(run.path)
+            return write_report([run.path], Path(path))
 
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Write the model folder (safetensors and JSON). An existing one is replaced only with `force`."""

@@ -21,12 +21,16 @@ class Lessons(Protocol):
     """What a network is taught and judged by; each estimator has its own."""
 
     @property
+    def carries(self) -> bool:
+        """Whether the state goes on from batch to batch: `loss` then takes it as a third argument, and returns it."""
+
+    @property
     def batches_an_epoch(self) -> int: ...
 
     def batches(self, epoch: int, world: World) -> Iterable[Any]:
         """The shares of this process of an epoch's batches; None where it has none."""
 
-    def loss(self, network: nn.Module, batch: Any) -> Tensor:
+    def loss(self, network: nn.Module, batch: Any, *state: Any) -> Any:
         """The mean over what counts in a batch."""
 
     def weigh(self, batch: Any) -> float:
@@ -108,6 +112,7 @@ def fit_network(
             clip_value=settings.clip_value,
             accumulate=settings.accumulate,
             weigh=lessons.weigh,
+            carry=lessons.carries,
             average=settings.average,
             precision=settings.precision,
             probe=probe,

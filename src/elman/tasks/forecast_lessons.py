@@ -45,6 +45,8 @@ class ForecastLessons:
     truncate: int | None
     seed: int
 
+    carries = False
+
     @property
     def batches_an_epoch(self) -> int:
         return -(-len(self.train_on) // self.batch_size)

@@ -8,7 +8,12 @@ from elman.errors import InputError
 from elman.models.checkpoint import load_config
 from elman.tasks.base import Estimator
 
-ESTIMATORS = {"forecast": ("elman.tasks.forecast", "Forecaster")}
+ESTIMATORS = {
+    "forecast": ("elman.tasks.forecast", "Forecaster"),
+    "classify": ("elman.tasks.classify", "SequenceClassifier"),
+    "regress": ("elman.tasks.regress", "SequenceRegressor"),
+    "write": ("elman.tasks.write", "TextGenerator"),
+}
 
 
 def load(folder: str | os.PathLike[str]) -> Estimator:

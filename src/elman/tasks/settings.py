@@ -5,6 +5,7 @@ is imported here, so that `elman fit forecast --help` answers at once.
 """
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_type_hints
@@ -12,9 +13,20 @@ from typing import Any, Literal, get_args, get_type_hints
 from elman.errors import InputError
 
 
-def setting(default: Any, help: str, *, unit: str = "", low: float | None = None, high: float | None = None) -> Any:
-    """A dataclass field with what the command line, the search and the report need to know of it; bounds included."""
-    metadata = {"help": help, "unit": unit, "low": low, "high": high}
+def setting(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    only: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field with what the command line, the search and the report need to know of it; bounds included.
+
+    only: the architectures that it applies to; all, where none is named.
+    """
+    metadata = {"help": help, "unit": unit, "low": low, "high": high, "only": only}
     if default is MISSING:
         return field(metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -99,6 +111,142 @@ class ForecastSettings(NetworkSettings, TrainingSettings):
     )
 
 
+RECURRENT = ("rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "lru", "slstm")
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class EncoderSettings:
+    """What a network is that reads whole sequences before it answers, of any architecture."""
+
+    architecture: Literal[
+        "rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "lru", "slstm", "cnn", "transformer", "mlp"
+    ] = setting("gru", "kind of network; mlp is for tables with a row for each case")
+    hidden_size: int = setting(64, "units in each layer", unit="units", low=1, high=4096)
+    num_layers: int | None = setting(
+        None, "layers, one upon the other (default: 1 recurrent, 2 of others, 3 of cnn)", unit="layers", low=1, high=12
+    )
+    dropout: float = setting(0.2, "share of values that are dropped while training", low=0.0, high=0.95)
+    bidirectional: bool = setting(True, "read sequences from both ends", only=RECURRENT)
+    pooling: Literal["last", "mean", "max", "summary", "attention"] | None = setting(
+        None,
+        "what is made of all steps: the last, their mean, maximum, these three, or a learned weighted mean (default: "
+        "summary)",
+        only=(*RECURRENT, "cnn", "transformer"),
+    )
+    kernel_size: int | None = setting(
+        None, "steps that a convolution reads at once (default: 5; 3 x 3 pixels of an image)", low=1, high=999,
+        only=("cnn",),
+    )  # fmt: skip
+    causal: bool = setting(False, "a convolution reads earlier steps only, not as many on both sides", only=("cnn",))
+    heads: int | None = setting(
+        None, "of the attention, each of hidden_size / heads units (default: up to 4)", low=1, high=64,
+        only=("transformer",),
+    )  # fmt: skip
+    positions: Literal["sinusoidal", "learned"] = setting(
+        "sinusoidal", "how a step's place is told; learned ones allow no longer sequences", only=("transformer",)
+    )
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class CaseSettings(EncoderSettings, TrainingSettings):
+    """What classifiers and regressors share: one answer for each case, which is a sequence, an image or a row."""
+
+    epochs: int = setting(60, "passes over the training part, at most", unit="epochs", low=1)
+    patience: int = setting(20, "stop after so many epochs without a better validation loss", unit="epochs", low=1)
+    batch_size: int = setting(32, "cases in each batch, as many fewer as they are longer than the mean", low=1)
+    learning_rate: float = setting(5e-3, "at its highest", low=1e-7, high=10.0)
+    schedule: Literal["constant", "cosine", "one-cycle", "plateau"] = setting(
+        "one-cycle", "of the learning rate; plateau lowers it where the validation loss stands still"
+    )
+    validation: float = setting(
+        0.2, "cases held back to stop early and to calibrate; a share below 1, or so many", low=0.0
+    )
+    noise: float = setting(
+        0.0, "spread of random numbers that are added to the scaled inputs while training", low=0.0, high=10.0
+    )
+    truncate: int | None = setting(
+        None, "not for cases: each has one answer, and the gradient goes back through all of it", low=1, only=("none",)
+    )
+    layout: Literal["time-first", "channels-first", "image"] = setting(
+        "time-first",
+        "of arrays: (n, T, features), (n, features, T), or images (n, height, width) with or without channels last",
+    )
+    label: str | None = setting(None, "column of a table to predict ('y' if there is one)")
+    group: str | None = setting(None, "column that tells which sequence a row of a long table is a step of")
+    time: str | None = setting(None, "column by which the steps of a long table are sorted (default: as they stand)")
+    inputs: tuple[str, ...] | None = setting(None, "columns to read (default: all others that can be)")
+    categories: tuple[str, ...] = setting(
+        (), "columns of numbers that are names of kinds; text always is", only=("mlp",)
+    )
+    together: str | None = setting(
+        None, "column; cases alike in it (a speaker, a patient) are all trained on, all validated on or all tested on"
+    )
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class ClassifySettings(CaseSettings):
+    """What is classified."""
+
+    noise: float = setting(
+        0.5, "spread of random numbers that are added to the scaled inputs while training", low=0.0, high=10.0
+    )
+    class_weight: Literal["balanced"] | Mapping[str, float] | None = setting(
+        None, "how much each class counts, as yes=5,no=1; balanced: all alike in sum, however many cases they have"
+    )
+    smoothing: float = setting(
+        0.0, "share of each label that is spread over all classes while training", low=0.0, high=0.9
+    )
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class RegressSettings(CaseSettings):
+    """What number is predicted."""
+
+
+def check_architecture(settings: Any) -> None:
+    """InputError for the first setting that was changed and does not apply to the architecture."""
+    for f in fields(settings):
+        only = f.metadata["only"]
+        value = getattr(settings, f.name)
+        if not only or settings.architecture in only or value == f.default:
+            continue
+        raise InputError(
+            f"{f.name}={value!r} does not apply to architecture={settings.architecture!r}; "
+            + (f.metadata["help"] if only == ("none",) else f"it is a setting of {', '.join(only)}")
+        )
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class WriteSettings(TrainingSettings):
+    """What is read, and how, before it is written on."""
+
+    architecture: Literal["rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "lru", "slstm", "transformer"] = setting(
+        "lstm", "kind of network; the transformer is there to compare with"
+    )
+    hidden_size: int = setting(384, "units in each layer", unit="units", low=1, high=4096)
+    num_layers: int = setting(1, "layers, one upon the other", unit="layers", low=1, high=12)
+    dropout: float = setting(0.2, "share of values that are dropped while training", low=0.0, high=0.95)
+    tokens: Literal["characters", "bytes", "byte-pairs"] = setting("characters", "what the text is read as")
+    vocabulary: int | None = setting(
+        None, "most different tokens (default: all characters; 1000 byte pairs)", unit="tokens", low=2, high=200_000
+    )
+    embedding_size: int | None = setting(
+        None, "numbers learned for each token (default: as hidden_size)", unit="numbers", low=1, high=4096
+    )
+    tied: bool = setting(True, "the output layer uses the embeddings as its weights")
+    truncate: int | None = setting(
+        128, "tokens through which the gradient goes back (truncated BPTT); the state goes on", unit="tokens", low=1
+    )
+    batch_size: int = setting(32, "streams of the text that are read side by side, at most", low=1)
+    epochs: int = setting(12, "passes over the text, at most", unit="epochs", low=1)
+    average: float | None = setting(
+        0.998, "decay of a moving average of the weights, which is then used in their place", low=0.0, high=0.99999
+    )
+    validation: float = setting(
+        0.1, "last part of the text, held back to judge by; a share below 1, or tokens", low=0.0
+    )
+
+
 def check_settings(settings: Any) -> None:
     """InputError for the first field whose value has another type, or lies outside its range or choices."""
     kinds = get_type_hints(type(settings))
@@ -106,6 +254,8 @@ def check_settings(settings: Any) -> None:
         value, kind = getattr(settings, f.name), kinds[f.name]
         parts = get_args(kind) if type(None) in get_args(kind) else (kind,)
         if value is None and type(None) in parts:
+            continue
+        if isinstance(value, Mapping) and any(getattr(part, "__origin__", None) is Mapping for part in parts):
             continue
         many = any(getattr(part, "__origin__", None) is tuple for part in parts)
         if many and not isinstance(value, tuple | list):
@@ -123,6 +273,10 @@ def _check_one(f: Field[Any], value: Any, kind: Any) -> None:
     if "str" in text:
         if not isinstance(value, str):
             raise InputError(f"{f.name} takes text, found {value!r}")
+        return
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise InputError(f"{f.name} is True or False, found {value!r}")
         return
     whole = "int" in text
     if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from elman.errors import InputError
+from elman.extras import need
 from elman.training.checkpoint import Group, Progress, load_checkpoint, save_checkpoint
 from elman.training.interrupt import held_interrupts
 from elman.training.record import Run
@@ -215,7 +216,7 @@ def _evolution(objective: Objective, start: np.ndarray, bound: float, budget: in
 
 
 def _strategy(objective: Objective, start: np.ndarray, bound: float, budget: int, population: int, seed: int) -> None:
-    cma = _library("cma")
+    cma = need("cma", "evolve", "this search")
     # Its own random numbers would be numpy's global ones, which belong to others.
     numbers = np.random.default_rng(seed)
     options = {
@@ -229,7 +230,7 @@ def _strategy(objective: Objective, start: np.ndarray, bound: float, budget: int
 
 
 def _swarm(objective: Objective, start: np.ndarray, bound: float, budget: int, population: int, seed: int) -> None:
-    niapy = _library("niapy")
+    niapy = need("niapy", "evolve", "this search")
     from niapy.algorithms.basic import ParticleSwarmAlgorithm
     from niapy.problems import Problem
 
@@ -260,12 +261,3 @@ SEARCHES: dict[str, Callable[[Objective, np.ndarray, float, int, int, int], None
 
 def _box(start: np.ndarray, bound: float) -> list[tuple[float, float]]:
     return [(-bound, bound)] * len(start)
-
-
-def _library(name: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError:
-        raise InputError(f"this search needs {name}: pip install 'elman[evolve]'") from None

@@ -1,0 +1,114 @@
+"""`elman fit classify` and `elman fit regress`: one answer for each sequence, or each row of a table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from elman.cli.fit import open_table, train_and_score
+from elman.cli.options import Force, Json, Output, Quiet, TableName, command_line, held_out
+from elman.cli.terminal import say, show, width
+from elman.errors import InputError
+from elman.tasks.settings import CaseSettings, ClassifySettings, RegressSettings
+
+if TYPE_CHECKING:
+    from elman.tasks.cases import CaseEstimator
+
+Resume = Annotated[bool, Parameter(negative=(), help="go on with the interrupted run in --output")]
+Test = Annotated[str, Parameter(help="cases held out to score: a share, or so many last ones; 0 for none")]
+Label = Annotated[str | None, Parameter(name="--name", help="of the run, on the page")]
+Config = Annotated[Path | None, Parameter(help="config.toml of an earlier run; options given here win")]
+
+
+def fit_classify(
+    table: TableName,
+    /,
+    *,
+    output: Output,
+    settings: Annotated[ClassifySettings, Parameter(name="*")] = ClassifySettings(),  # noqa: B008 (never changed)
+    config: Config = None,
+    test: Test = "0.15",
+    name: Label = None,
+    resume: Resume = False,
+    force: Force = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Tell which class each sequence is of, or each row of a table.
+
+    Parameters
+    ----------
+    table
+        CSV or Parquet: with --group a row for each step, without it a row for each case; - for standard input
+    """
+    from elman.tasks.classify import SequenceClassifier
+
+    _fit(SequenceClassifier, settings, table, output, test, name, resume, force, quiet, json)
+
+
+def fit_regress(
+    table: TableName,
+    /,
+    *,
+    output: Output,
+    settings: Annotated[RegressSettings, Parameter(name="*")] = RegressSettings(),  # noqa: B008 (never changed)
+    config: Config = None,
+    test: Test = "0.15",
+    name: Label = None,
+    resume: Resume = False,
+    force: Force = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Predict a number for each sequence, or each row of a table.
+
+    Parameters
+    ----------
+    table
+        CSV or Parquet: with --group a row for each step, without it a row for each case; - for standard input
+    """
+    from elman.tasks.regress import SequenceRegressor
+
+    _fit(SequenceRegressor, settings, table, output, test, name, resume, force, quiet, json)
+
+
+def _fit(
+    kind: "type[CaseEstimator]",
+    settings: CaseSettings,
+    table: str,
+    output: Path,
+    test: str,
+    name: str | None,
+    resume: bool,
+    force: bool,
+    quiet: bool,
+    json: bool,
+) -> None:
+    from dataclasses import asdict
+
+    from elman.cli.case_table import case_table
+    from elman.files import finite
+    from elman.report import write_report
+    from elman.training.distributed import joined
+    from elman.training.record import Run
+
+    held = held_out(test)
+    if isinstance(held, str):
+        raise InputError(f"--test {test}: a share below 1, or a number of cases, was expected")
+    data: Any = open_table(table)
+    estimator = kind(**asdict(settings))
+    run = Run(output, label=name or estimator.architecture.upper(), command=command_line())
+    with joined() as world:
+        quiet = quiet or not world.first
+        scores = train_and_score(estimator, data, held, run, resume=resume, force=force, quiet=quiet)
+    if not world.first:  # that process writes the page, and speaks
+        return
+    page = write_report([run.path], run.path / "report.html")
+    if json:
+        import json as js
+
+        print("null" if scores is None else js.dumps(finite(scores.summary)))
+    elif scores is not None:
+        show(case_table(str(run.about["label"]), scores, width()))
+    if not quiet:
+        say(f"Model, record and page are in {output}; open {page}", markup=False)
