@@ -35,7 +35,7 @@ sanitize: build/sanitized/.installed
 	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libstdc++.so.6)" \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=1 \
 	PYTHONPATH=build/sanitized:$(SITE) \
-	$$($(BIN)/python -c 'import sys; print(sys._base_executable)') -S -m pytest -q -p no:cacheprovider --capture=sys tests/kernels tests/compiled \
+	$$($(BIN)/python -c 'import sys; print(sys._base_executable)') -S -m pytest -q -n auto --maxprocesses 4 -p no:cacheprovider --capture=sys tests/kernels tests/compiled \
 	--ignore tests/kernels/test_fused.py --ignore tests/kernels/test_library.py --ignore tests/kernels/test_reference.py \
 	--ignore tests/kernels/test_door.py --ignore tests/kernels/test_walls.py \
 	-k "not (opcheck or gradcheck or gradgradcheck or derivatives or forward_mode or vmap or door or reference_s)"
