@@ -112,8 +112,8 @@ run.record("fact", constant=-(shares * shares.clamp(min=1e-12).log()).sum().item
 run.record("model", **summary(model))
 looked_at = training[: 8 * STRETCH].view(8, STRETCH)
 probe = Probe(
-    lambda model: cross_entropy(model(looked_at)[0][:, -2:-1], looked_at[:, -1:]), every=25,
-    samples=lambda model: {"prompt": np.array([sample[:40]]), "text": np.array([write(model, sample[:40], 200)])},
+    lambda model: cross_entropy(model(looked_at[:, :-1])[0][:, -1:], looked_at[:, -1:]), every=25,
+    samples=lambda model: {"prompt": np.array([sample[:40]]), "text": np.array([write(model, sample[:40], 200)[40:]])},
 )  # fmt: skip
 done = train(
     model, lambda epoch: streams(training, STREAMS, STRETCH), loss,

@@ -116,7 +116,7 @@ export function compareSection(record, charts, say) {
   }, { height: 280 });
   parts.push(scatter.root);
 
-  const paired = new Figure({ id: "compare-seeds", title: "Seeds in pairs", how: "Each dot is one run, and a line joins the runs of one seed. Where all lines rise or fall alike, the difference is the network's and not luck's.", keys: "The same numbers stand in the table" });
+  const paired = new Figure({ id: "compare-seeds", title: "Seeds in pairs", how: "Each dot is one run, and a line joins the runs of one seed. Where several lines all rise or fall alike, the difference is hardly luck.", keys: "The same numbers stand in the table" });
   charts["compare-seeds"] = new Drawn(paired, () => {
     const seeds = [...new Set(networks.flatMap((n) => n.seeds))], value = (n, seed) => n.values[n.seeds.indexOf(seed)] ?? null;
     const shared = seeds.filter((seed) => networks.filter((n) => n.seeds.includes(seed) && value(n, seed) != null).length > 1);
@@ -124,7 +124,7 @@ export function compareSection(record, charts, say) {
     if (!networks.some((n) => known(n).length)) return { empty: `No run tells its ${metric.name} yet.` };
     const [a, b] = networks, both = shared.filter((seed) => value(a, seed) != null && value(b, seed) != null), wins = both.filter((seed) => (value(b, seed) - value(a, seed)) * (high ? 1 : -1) > 0).length;
     return {
-      title: both.length ? `Seeds in pairs: ${b.label} is better than ${a.label} in ${number(wins)} of ${number(both.length)}` : "Seeds: no two networks were trained from the same one",
+      title: both.length ? `Seeds in pairs: ${b.label} is better than ${a.label} in ${number(wins)} of ${number(both.length)}${both.length < 3 ? ", too few to say much" : ""}` : "Seeds: no two networks were trained from the same one",
       label: metric.name, legend: networks.map((n, k) => ({ name: n.label, colour: paint(k), kind: "dot" })),
       data: () => ({ networks: networks.map((n) => ({ label: n.label, seeds: n.seeds, values: n.values })), shared }),
       table: () => ({ columns: ["seed", ...networks.map((n) => n.label)], rows: seeds.map((seed) => [seed, ...networks.map((n) => number(value(n, seed)))]) }),

@@ -3,7 +3,7 @@
 import { visible } from "./inside-data.js";
 import { onStepKeys } from "./keys.js";
 import { colour, diverging, FONT } from "./theme.js";
-import { number, percent } from "./words.js";
+import { number } from "./words.js";
 
 // The name of SVG's namespace is an address, which a page that asks nobody for anything had better not hold.
 const SPACE = new DOMParser().parseFromString("<svg></svg>", "text/html").querySelector("svg").namespaceURI;
@@ -43,8 +43,9 @@ class Network {
     const count = Math.min(seen.steps, width > 640 ? 9 : 7), first = Math.max(0, Math.min(seen.steps - count, t - (count >> 1)));
     this.steps = Array.from({ length: count }, (_, k) => first + k);
     const layer = this.room.layer(), at = (k) => layer.at(layer.contributions, n, t, k);
-    const shares = [at(0), at(1)], whole = shares[0] + shares[1] || 1;
-    this.figure.retitle(`Unrolled: at ${seen.spot(n, t)}, ${percent(Math.round((100 * shares[1]) / whole) / 100)} of what enters ${layer.partAt(t)} comes from the step ${layer.backward ? "after" : "before"}`, "The same network once for each step, time to the right, layers upwards. The wider an edge, the more flows along it: upwards from the input, sideways from the state. The stripes of a node are its units, red positive, blue negative. Play moves the cursor.");
+    const [input, state] = [at(0), at(1)], more = state >= input, times = more ? state / input : input / state;
+    const sides = [`what the step ${layer.backward ? "after" : "before"} hands on`, "what is read"];
+    this.figure.retitle(`Unrolled: at ${seen.spot(n, t)}, ${layer.partAt(t)} is moved by ${sides[more ? 0 : 1]}${Number.isFinite(times) ? ` ${number(times, 2)} times as much as by ${sides[more ? 1 : 0]}` : " alone"}`, "The same network once for each step, time to the right, layers upwards. The wider an edge, the more flows along it: upwards from the input, sideways from the state. The stripes of a node are its units, red positive, blue negative. Play moves the cursor.");
     this.figure.setEmpty("");
     this.figure.setLegend([{ name: "from the input or the layer below", colour: colour("s3") }, { name: "from the state", colour: colour("s1") }]);
     this.draw(width);

@@ -47,7 +47,7 @@ function classes(room) {
       const id = seen.top.values[at(t) * count + k];
       return { name: visible(seen.outputs[id]), value: seen.top_share.values[at(t) * count + k], strong: id === right(t) };
     });
-    return { title: `After ${seen.spot(n(), t)}: most likely ${items[0].name} (${percent(items[0].value)})`, how: `The likeliest outputs at the cursor.${seen.truth ? " What really came is marked." : ""}`, items, format: percent, least: 1 };
+    return { title: `After ${seen.spot(n(), t)}: most likely ${items[0].name} (${percent(items[0].value)})`, how: `The likeliest outputs at the cursor.${seen.truth ? " What really came is marked, where it is among them." : ""}`, items, format: percent, least: 1 };
   }), ["t"]));
   if (seen.output_values && seen.outputs.length <= 12)
     parts.push(room.lines("inside-classes", () => {
@@ -76,7 +76,7 @@ function values(room) {
     const mean = off.reduce((a, b) => a + b, 0) / off.length;
     return {
       title: off.length ? `Output: ${seen.outputs[0]} is off by ${number(mean)} on average over ${off.length} steps` : `Output: ${seen.outputs[0]} over ${seen.answers} steps`,
-      how: pairs.length ? "What the network gave: the line is its forecast, the shades are where it expects the value to lie. Dotted is what came." : "What the network gave at each step, and what came.",
+      how: pairs.length ? "What the network gave: the line is its forecast, the shades are its own quantiles, before they are calibrated on the validation part. Dotted is what came." : "What the network gave at each step, and what came.",
       yLabel: seen.unit || "value", series, bands,
     };
   }, { size: "whole", height: 230 });

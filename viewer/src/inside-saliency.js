@@ -48,7 +48,7 @@ export function saliencyPanel(room) {
       }, { size: "whole", controls, anew })
     : room.lines("inside-saliency", () => {
         const { all, title, how } = words(), x = all.map((_, t) => t);
-        return { title, how, yLabel: "share of the output", series: [
+        return { title, how, yLabel: "change of the output", series: [
           { name: "raised the output", x, y: all.map((v) => (v >= 0 ? v : null)), colour: "s2", kind: "bar" },
           { name: "lowered it", x, y: all.map((v) => (v < 0 ? v : null)), colour: "s1", kind: "bar" },
         ] };

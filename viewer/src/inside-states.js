@@ -46,7 +46,7 @@ export function statePanel(room) {
       if (!c) return { title: "Memory c", empty: `${layer().cell} has no memory beside its hidden state.` };
       // A few units may remember far more than the others: the ramp ends where 99 of 100 numbers lie.
       const sizes = c.values.filter(Number.isFinite).map(Math.abs).sort(), top = sizes[Math.floor(0.99 * (sizes.length - 1))] || 1e-9;
-      return { ...apart(c, describe(c, `Memory c: up to ${number(sizes.at(-1))} in size, where h stays within 1`, "What the unit remembers before the output gate. It changes slowly where the forget gate is open.", "diverging", "c")), range: [-top, top], ends: [`≤ ${number(-top, 2)}`, `≥ ${number(top, 2)}`] };
+      return { ...apart(c, describe(c, `Memory c: up to ${number(sizes.at(-1))} in size in these sequences, where h stays within 1`, "What the unit remembers before the output gate. It changes slowly where the forget gate is open.", "diverging", "c")), range: [-top, top], ends: [`≤ ${number(-top, 2)}`, `≥ ${number(top, 2)}`] };
     }, { anew: ["sort"] }));
 
   const letters = [...new Set(seen.layers.flatMap((l) => l.gates))];
@@ -56,7 +56,7 @@ export function statePanel(room) {
       if (!gate) return { title: `Gate ${letter}`, empty: `${layer().cell} has no gate ${letter}.` };
       const [name, meaning] = GATES[letter] ?? [`Gate ${letter}`, ""], candidate = "gnu".includes(letter);
       const values = gate.values.filter(Number.isFinite), share = values.filter((v) => (candidate ? Math.abs(v) > 0.9 : v > 0.5)).length / Math.max(1, values.length);
-      const title = candidate ? `${name}: beyond 0.9 at ${Math.round(100 * share)} % of all steps and units` : `${name}: open, above a half, at ${Math.round(100 * share)} % of all steps and units`;
+      const title = candidate ? `${name}: beyond 0.9 at ${Math.round(100 * share)} % of the steps and units of these sequences` : `${name}: open, above a half, at ${Math.round(100 * share)} % of the steps and units of these sequences`;
       return apart(gate, describe(gate, title, layer().cell === "MinGRU" && letter === "z" ? MINIMAL : meaning, candidate ? "diverging" : "sequential", letter));
     }, { anew: ["sort"] }));
 

@@ -11,7 +11,8 @@ const QUIET = 30; // seconds without news, after which the strip says so
 // `changed(k, {stepsOnly})` is called when the numbers of run k are new.
 export function liveStrip(record, view, changed) {
   const live = record.live, waiting = new Map();
-  let paused = false, state = live ? "connecting" : "", reloading = false, asked = "";
+  const asked = new Map(); // by run: "sent", or why it can't be stopped
+  let paused = false, state = live ? "connecting" : "", reloading = false;
   const list = element("dl", { class: "status", id: "status" });
   const follow = element("button", { type: "button", id: "follow", "aria-pressed": "true", onclick: () => setPaused(!paused) }, "Pause");
   const stop = element("button", { type: "button", id: "stop", title: "Training ends with this step and saves a checkpoint", onclick: () => askToStop() }, "Stop training");
@@ -34,10 +35,12 @@ export function liveStrip(record, view, changed) {
     list.replaceChildren(...items.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
     follow.textContent = paused ? (waiting.size || reloading ? "Resume: there is news" : "Resume") : "Pause";
     follow.setAttribute("aria-pressed", String(!paused));
+    if (status.state !== "open") asked.delete(view.state.run);
+    const answer = asked.get(view.state.run);
     stop.hidden = status.state !== "open" || !live?.stop;
-    stop.textContent = asked === "sent" ? "Asked to stop" : "Stop training";
-    stop.disabled = asked === "sent";
-    word.textContent = asked && asked !== "sent" ? asked : { connecting: "Connecting", lost: "Connection lost, trying again", on: paused ? "Paused" : "Following" }[state] ?? "";
+    stop.textContent = answer === "sent" ? "Asked to stop" : "Stop training";
+    stop.disabled = answer === "sent";
+    word.textContent = answer && answer !== "sent" ? answer : { connecting: "Connecting", lost: "Connection lost, trying again", on: paused ? "Paused" : "Following" }[state] ?? "";
     word.dataset.state = paused ? "paused" : state;
   }
 
@@ -52,11 +55,13 @@ export function liveStrip(record, view, changed) {
   }
 
   async function askToStop() {
+    const run = view.state.run, tell = (answer) => asked.set(run, answer);
+    if (paused) setPaused(false); // else the page would never show that it has stopped
     try {
-      const answer = await link.post(`stop/${view.state.run}`);
-      asked = answer.ok ? "sent" : `It can't be stopped: ${await answer.text()}`;
+      const answer = await link.post(`stop/${run}`);
+      tell(answer.ok ? "sent" : `It can't be stopped: ${await answer.text()}`);
     } catch {
-      asked = "It can't be stopped: the server does not answer";
+      tell("It can't be stopped: the server does not answer");
     }
     redraw();
   }

@@ -130,8 +130,8 @@ export function trainingCharts(record, view, say) {
     const { step, ratios } = run().updates, names = Object.keys(ratios);
     if (!names.length) return { empty: UNSEEN };
     const series = names.map((name, k) => ({ name, x: step, y: ratios[name], colour: COLOURS[k % 6], dash: DASHES[Math.floor(k / 6) % 4], on: !hidden.has(name) }));
-    const last = names.map((name) => ratios[name].at(-1)).filter((v) => v != null).sort((a, b) => a - b);
-    return { title: `Size of a step beside the weights: the median is ${number(last[last.length >> 1])} at the last look`, yLabel: "size of the update / size of the weight", log: true, series, rules: [{ y: 1e-3, name: "usual" }] };
+    const known = step.findLastIndex((_, k) => names.some((name) => ratios[name][k] != null)), last = names.map((name) => ratios[name][known]).filter((v) => v != null).sort((a, b) => a - b);
+    return { title: `Size of a step beside the weights: the median is ${number(last[last.length >> 1])} at step ${number(step[known])}`, yLabel: "size of the update / size of the weight", log: true, series, rules: [{ y: 1e-3, name: "usual" }] };
   }, { onToggle: (name) => { hidden.has(name) ? hidden.delete(name) : hidden.add(name); charts.updates.redraw(); } }));
 
   parts.push(lines("units", "Units that do nothing", "Dead units never move; stuck ones lie at an end of their tanh nearly always. Both should be few.", () => {

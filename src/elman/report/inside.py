@@ -19,12 +19,12 @@ Array = NDArray[Any]
 
 STATES = 420_000  # characters that the states, gates and memories of all shown sequences may take
 WIDE = 150_000  # and the states of the other sequences, in which similar spans are looked for
-SERIES = 4  # that are drawn of what was read
+SERIES = 8  # that are drawn of what was read
 UNITS = 128  # kept of a larger layer, where even one sequence of all would not fit
 CHOICES = ((16, 6), (16, 4), (16, 3), (8, 4), (8, 2), (8, 1))  # bits and sequences, the best first
 MISSING = (
-    "No look inside a sequence was kept: probing was off (probe=0), training has not come to its end yet, or the run "
-    "was made by an older version."
+    "No look inside a sequence was kept: there was no run folder, probing was off (probe=0), training has not come to "
+    "its end yet, or the run was made by an older version."
 )
 
 
@@ -167,12 +167,12 @@ def _between(limits: Array) -> tuple[float, float]:
 
 
 def _logs(norms: Array) -> Array:
-    """log10 of norms; NaN for zero and for what is less than a hundred-millionth of the largest."""
+    """log10 of norms, at least that of a hundred-millionth of the largest; NaN for zero."""
     with np.errstate(divide="ignore"):
         logs = np.log10(norms.astype(np.float64))
     if not np.isfinite(logs).any():
         return np.full(logs.shape, np.nan)
-    return np.where(np.isfinite(logs) & (logs >= logs[np.isfinite(logs)].max() - 8), logs, np.nan)
+    return np.where(np.isfinite(logs), np.maximum(logs, logs[np.isfinite(logs)].max() - 8), np.nan)
 
 
 def _short(values: Array) -> Any:

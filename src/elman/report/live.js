@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources 4009b35bfa47273e12acb9df21e29b5676f2620a97ec65d2222001d3ad18f20d */
+/* elman's viewer, made by `make viewer` from sources 01f5348e18fda9da11e1df177f56df39fa4406450c7021a8efe03dfd5c839a8f */
 /*! uPlot
 The MIT License (MIT)
 

@@ -133,9 +133,9 @@ def _shipped(name: str) -> str:
 
 def _panels(runs: Sequence[Run], groups: Sequence[Group]) -> list[Panel]:
     if not groups:
-        if str(runs[0].config.get("task", "forecast")) != "forecast":
-            return []
         missing = Panel("scores", "Scores", missing=runs[0].no_scores)
+        if str(runs[0].config.get("task", "forecast")) != "forecast":
+            return [missing] if (runs[0].path / "scores.json").exists() else []
         return [missing, forecasts(runs[0])]
     shown = next(run for run in groups[0].runs if run.scores)
     sections = [panels.skill(groups), forecasts(shown), panels.coverage(groups), event_warnings(shown)]

@@ -11,6 +11,7 @@ from elman.training.inside import look_inside
 from elman.training.look import Inside
 
 SHOWN, LOOKED_AT = 6, 48
+SERIES = 7  # inputs beside the target that are shown
 Outputs = Callable[[np.ndarray, Tensor], np.ndarray]
 
 
@@ -60,7 +61,7 @@ def forecast_inside(
 def _others(windows: Windows, origins: Tensor, names: list[str], steps: Tensor) -> dict[str, np.ndarray]:
     """Inputs besides the target as they were measured, NaN where the network does not get to know them."""
     roles, panel, found = windows.panel.roles, windows.panel, {}
-    for name in names[:3]:
+    for name in names[:SERIES]:
         role, k = ("past", roles.past.index(name)) if name in roles.past else ("future", roles.future.index(name))
         whole = np.concatenate([np.append(getattr(s, role)[:, k], [np.nan] * windows.horizon) for s in panel.series])
         values = whole[steps.numpy()].astype(np.float32)

@@ -170,7 +170,7 @@ def vanishing(history: History) -> Finding | None:
 
     One that learns all the same has found what it needs near the end, and has learnt to forget the rest.
     """
-    layers = [layer for layer in history.layers if layer["grad_norm"][0] and layer["steps"] >= 10]
+    layers = [layer for layer in history.layers if any(layer["grad_norm"]) and layer["steps"] >= 10]
     short = [layer for layer in layers if layer["horizon"] < SHORT * layer["steps"]]
     if not short or _learnt(history) < UNLEARNT:
         return None

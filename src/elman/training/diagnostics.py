@@ -261,6 +261,7 @@ def lyapunov(by_lag: Tensor) -> float | None:
     >>> lyapunov(torch.tensor([1.0, 0.5, 0.25, 0.125, 0.0]))
     -0.6931
     """
+    by_lag = by_lag[_first(by_lag) :]
     good = (by_lag[:-1] > TINY) & torch.isfinite(by_lag[:-1])
     reach = int(good.long().cumprod(0).sum()) - 1
     return _short((by_lag[reach] / by_lag[0]).log() / reach) if reach >= 1 else None
@@ -269,11 +270,21 @@ def lyapunov(by_lag: Tensor) -> float | None:
 def horizon(by_lag: Tensor) -> int:
     """The first lag at which the gradient has fallen below a thousandth of that at lag 0; all of them if it never does.
 
+    Where the loss does not depend on the last steps, the first lag with a gradient stands for lag 0.
+
     >>> horizon(torch.tensor([1.0, 0.1, 1e-2, 1e-4, 1e-5])), horizon(torch.tensor([1.0, 2.0]))
     (3, 2)
+    >>> horizon(torch.tensor([0.0, 1.0, 0.1, 1e-4]))
+    3
     """
-    small = (by_lag < HORIZON * by_lag[0]).nonzero()
-    return int(small[0]) if len(small) else len(by_lag)
+    begin = _first(by_lag)
+    small = (by_lag[begin:] < HORIZON * by_lag[begin]).nonzero()
+    return begin + int(small[0]) if len(small) else len(by_lag)
+
+
+def _first(by_lag: Tensor) -> int:
+    """The first lag with a gradient; 0 where there is none."""
+    return int((by_lag != 0).long().argmax())
 
 
 def kept_lags(steps: int) -> list[int]:

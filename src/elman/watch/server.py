@@ -28,8 +28,8 @@ from elman.report.runs import names_of
 from elman.watch.door import is_any
 from elman.watch.tail import Mark, Tail
 
-LOOKED_EVERY = 0.5  # seconds, and at least LEISURE times as long as a look took: the training needs the processor
-LEISURE = 20
+LOOKED_EVERY = 0.5  # seconds, and LEISURE times as long as a look took: the training needs the processor
+LEISURE, LATEST = 20, 3.0  # but no later than that
 RETRY = 1000  # milliseconds after which a browser tries again
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -52,7 +52,7 @@ class Hub:
             return
         for tail in self.tails:
             tail.refresh()
-        self.due = time.monotonic() + max(LOOKED_EVERY / 2, LEISURE * (time.monotonic() - now))
+        self.due = time.monotonic() + min(LATEST, max(LOOKED_EVERY / 2, LEISURE * (time.monotonic() - now)))
 
     @property
     def there(self) -> list[Tail]:
