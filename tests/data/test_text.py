@@ -9,18 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman.data import text as rooms
-from elman.data.text import (
-    KINDS,
-    UNKNOWN,
-    BytePairs,
-    Bytes,
-    Characters,
-    Words,
-    pieces,
-    read_text,
-    tokenizer_from,
-    tokens_of,
-)
+from elman.data.text import pieces, read_text
+from elman.data.tokens import KINDS, UNKNOWN, BytePairs, Bytes, Characters, Words, tokenizer_from, tokens_of
 from elman.errors import InputError
 
 RUSSIAN = "Сердце красавицы склонно к измене и к перемене, как ветер мая. " * 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -15,10 +14,6 @@ import pytest
 
 from elman.report import write_report
 
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 SKILL = {"persistence": 1.0, "seasonal_naive": 1.6, "climatology": 1.3, "ridge": 0.5}
 
 
@@ -65,20 +60,6 @@ def make_run(
         "[versions]\nelman = '0.1.0'\ntorch = '2.13.0'\npython = '3.11.9'\n"
     )
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'"
-    )
-    chromium_path = shutil.which("chromium")
-    if not chromium_path:
-        pytest.skip("there is no chromium here (on Debian: apt install chromium)")
-    with sync_api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

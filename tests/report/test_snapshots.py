@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,6 @@ from elman.tasks.forecast import Forecaster
 from elman.training.diagnostics import Probe
 from elman.training.record import BINS, Run
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'")
-CHROMIUM = shutil.which("chromium")
-if not CHROMIUM:
-    pytest.skip("there is no chromium here (on Debian: apt install chromium)", allow_module_level=True)
-
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 HOSTILE = "</script></style><img src=x onerror=\"window.spoiled='1'\">"
 CHARTS = ("itemised", "eigenvalues", "unit-gates", "histograms", "samples")
 
@@ -45,35 +35,6 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Forecaster]:
             run = Run(tmp_path_factory.mktemp("runs") / cell, label=cell.upper())
             made[cell] = forecaster.fit(table, test=200, run=run)
         return made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def visit(browser, tmp_path) -> Iterator[Any]:
-    troubles: list[str] = []
-    contexts = []
-
-    def open_page(*folders: Path, width: int = 1280, **options: Any) -> Any:
-        path = write_report(folders, tmp_path / "report.html")
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **options))
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
-        page.on("console", lambda said: troubles.append(f"console: {said.text}") if said.type == "error" else None)
-        page.goto(path.as_uri())
-        assert page.evaluate("window.elman !== undefined")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert troubles == []
 
 
 def data_of(page: Any, chart: str) -> Any:

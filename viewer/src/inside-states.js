@@ -1,17 +1,17 @@
 // S4 to S6, what every unit did at every step: rasters of h, c and each gate, and lines of the units that are pinned.
 
 import { uprights } from "./inside-data.js";
-import { number } from "./words.js";
+import { gateName, number } from "./words.js";
 
 const GATES = {
-  i: ["Input gate i", "Bright lets the new candidate into the memory, dark keeps it out."],
-  f: ["Forget gate f", "Bright keeps the memory, dark wipes it."],
-  o: ["Output gate o", "Bright shows the memory to the next layer, dark hides it."],
-  r: ["Reset gate r", "Bright lets the past take part in the candidate, dark leaves it out."],
-  z: ["Update gate z", "Bright keeps the old state, dark takes the candidate."],
-  g: ["Candidate g", "What may be written: red is positive, blue negative."],
-  n: ["Candidate n", "What may be written: red is positive, blue negative."],
-  u: ["Candidate u", "What may be written: red is positive, blue negative."],
+  i: "Bright lets the new candidate into the memory, dark keeps it out.",
+  f: "Bright keeps the memory, dark wipes it.",
+  o: "Bright shows the memory to the next layer, dark hides it.",
+  r: "Bright lets the past take part in the candidate, dark leaves it out.",
+  z: "Bright keeps the old state, dark takes the candidate.",
+  g: "What may be written: red is positive, blue negative.",
+  n: "What may be written: red is positive, blue negative.",
+  u: "What may be written: red is positive, blue negative.",
 };
 const MINIMAL = "Bright takes the candidate, dark keeps the old state.";
 const LINES = ["s1", "s2", "s3", "s4", "s5", "s6"];
@@ -54,7 +54,7 @@ export function statePanel(room) {
     parts.push(room.raster(`inside-gate-${letter}`, () => {
       const gate = layer().gate[letter];
       if (!gate) return { title: `Gate ${letter}`, empty: `${layer().cell} has no gate ${letter}.` };
-      const [name, meaning] = GATES[letter] ?? [`Gate ${letter}`, ""], candidate = "gnu".includes(letter);
+      const name = gateName(letter), meaning = GATES[letter] ?? "", candidate = "gnu".includes(letter);
       const values = gate.values.filter(Number.isFinite), share = values.filter((v) => (candidate ? Math.abs(v) > 0.9 : v > 0.5)).length / Math.max(1, values.length);
       const title = candidate ? `${name}: beyond 0.9 at ${Math.round(100 * share)} % of the steps and units of these sequences` : `${name}: open, above a half, at ${Math.round(100 * share)} % of the steps and units of these sequences`;
       return apart(gate, describe(gate, title, layer().cell === "MinGRU" && letter === "z" ? MINIMAL : meaning, candidate ? "diverging" : "sequential", letter));

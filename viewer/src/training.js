@@ -6,7 +6,7 @@ import { HELP } from "./keys.js";
 import { Lines } from "./lines.js";
 import { nearest, unpacked } from "./record.js";
 import { snapshotCharts } from "./snapshots.js";
-import { number, percent } from "./words.js";
+import { gateName, number, percent } from "./words.js";
 
 const UNSEEN = "No look inside was recorded: probing was off (probe=0), the weights were searched for without a gradient, no step is done yet, or it is on a page of the run's own.";
 const COLOURS = ["s1", "s2", "s3", "s4", "s5", "s6"];
@@ -14,13 +14,13 @@ const DASHES = [undefined, [7, 4], [2, 4], [9, 3, 2, 3]];
 
 // What a gate does when it is high and when it is low; what is squashed by tanh has two ends alike.
 const GATES = {
-  i: ["Input gate", "High lets the new candidate into the memory, low keeps it out."],
-  f: ["Forget gate", "High keeps the memory, low wipes it. Mostly high is how a network remembers."],
-  o: ["Output gate", "High shows the memory to the next layer, low hides it."],
-  r: ["Reset gate", "High lets the past take part in the candidate, low leaves it out."],
-  z: ["Update gate", "High keeps the old state, low takes the candidate."],
-  g: ["Candidate", "What may be written. At the ends of its tanh it passes next to no gradient."],
-  n: ["Candidate", "What may be written. At the ends of its tanh it passes next to no gradient."],
+  i: "High lets the new candidate into the memory, low keeps it out.",
+  f: "High keeps the memory, low wipes it. Mostly high is how a network remembers.",
+  o: "High shows the memory to the next layer, low hides it.",
+  r: "High lets the past take part in the candidate, low leaves it out.",
+  z: "High keeps the old state, low takes the candidate.",
+  g: "What may be written. At the ends of its tanh it passes next to no gradient.",
+  n: "What may be written. At the ends of its tanh it passes next to no gradient.",
 };
 
 export function trainingCharts(record, view, say) {
@@ -153,7 +153,7 @@ export function trainingCharts(record, view, say) {
 }
 
 // In a minimal GRU it is the other way round than in a GRU.
-const MINIMAL = { z: ["Update gate", "High takes the candidate, low keeps the old state."] };
+const MINIMAL = { z: "High takes the candidate, low keeps the old state." };
 
 // A row of small multiples, a gate each; what gates there are depends on the cell.
 function gateGroup(view, layer, charts, say) {
@@ -188,15 +188,15 @@ function gateGroup(view, layer, charts, say) {
   };
 
   function gate(letter) {
-    const id = `gates-${letter}`, [name, meaning] = (layer().cell === "MinGRU" && MINIMAL[letter]) || GATES[letter] || ["Gate", ""];
-    const figure = new Figure({ id, title: `${name} ${letter}`, how: meaning, size: "gate", keys: HELP });
+    const id = `gates-${letter}`, name = gateName(letter), meaning = (layer().cell === "MinGRU" && MINIMAL[letter]) || GATES[letter] || "";
+    const figure = new Figure({ id, title: name, how: meaning, size: "gate", keys: HELP });
     charts[id] = new Lines(figure, view, () => {
       const { at, gates } = layer(), [low, high] = gates[letter], mid = at.map((_, k) => 1 - low[k] - high[k]);
       // One look alone is a point, which has no area: make it a bar.
       const wide = at.length > 1 ? [at, low, mid, high] : [[view.state.whole[0], view.state.whole[1]], ...[low, mid, high].map((s) => [s[0], s[0]])];
       const [x, a, b, c] = wide;
       return {
-        title: `${name} ${letter}: ${percent(low.at(-1))} low, ${percent(high.at(-1))} high at the end`, how: meaning,
+        title: `${name}: ${percent(low.at(-1))} low, ${percent(high.at(-1))} high at the end`, how: meaning,
         yLabel: "share of units and steps", names: percent, format: percent, yRange: [0, 1],
         series: [
           { name: "high", x, y: c, drawn: x.map(() => 1), colour: "high", kind: "area" },

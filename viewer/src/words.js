@@ -52,3 +52,7 @@ export function logPlaces(low, high, most = 6) {
 }
 
 export const logName = (place) => (Number.isInteger(place) && Math.abs(place) > 3 ? power(place) : number(Number((10 ** place).toPrecision(3))));
+
+const GATES = { i: "Input gate", f: "Forget gate", o: "Output gate", r: "Reset gate", z: "Update gate", g: "Candidate", n: "Candidate", u: "Candidate" };
+
+export const gateName = (letter) => `${GATES[letter] ?? "Gate"} ${letter}`;

@@ -1,5 +1,7 @@
 """`elman fit`: train a network on the user's data, and score it on the part held out."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +13,8 @@ from elman.cli.terminal import progress, say, show, width
 from elman.tasks.settings import ForecastSettings
 
 if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
     from elman.data.tables import Table
     from elman.training.record import Run
 
@@ -46,31 +50,52 @@ def fit_forecast(
     """
     from dataclasses import asdict
 
+    from elman.tasks.forecast import Forecaster
+
+    forecaster = Forecaster(**asdict(settings))
+    fit_and_tell(
+        forecaster, open_table(table), held_out(test), output, label,
+        lambda name, scores: score_table({name: [scores]}, width()),
+        resume=resume, force=force, quiet=quiet, json=json,
+    )  # fmt: skip
+
+
+def fit_and_tell(
+    estimator: Any,
+    data: "Table",
+    test: int | float | str | None,
+    output: Path,
+    label: str | None,
+    table_of: Callable[[str, Any], "RichTable"],
+    *,
+    resume: bool,
+    force: bool,
+    quiet: bool,
+    json: bool,
+) -> None:
+    """Fit and score in the run folder `output`, in all processes; the first one writes the page and prints the scores.
+
+    table_of(label, scores): how a person sees them.
+    """
     from elman.files import finite
     from elman.report import write_report
-    from elman.tasks.forecast import Forecaster
     from elman.training.distributed import joined
     from elman.training.record import Run
 
-    data = open_table(table)
-    forecaster = Forecaster(**asdict(settings))
-    label = label or forecaster.architecture.upper()
+    label = label or estimator.architecture.upper()
     run = Run(output, label=label, command=command_line())
     with joined() as world:
         quiet = quiet or not world.first
-        scores = train_and_score(forecaster, data, held_out(test), run, resume=resume, force=force, quiet=quiet)
-    if not world.first:  # that process writes the page, and speaks
+        scores = train_and_score(estimator, data, test, run, resume=resume, force=force, quiet=quiet)
+    if not world.first:
         return
     page = write_report([run.path], run.path / "report.html")
-    if json and scores is None:
-        print("null")
-    elif scores is not None:
-        if json:
-            import json as js
+    if json:
+        import json as js
 
-            print(js.dumps(finite(scores.summary)))
-        else:
-            show(score_table({label: [scores]}, width()))
+        print("null" if scores is None else js.dumps(finite(scores.summary)))
+    elif scores is not None:
+        show(table_of(label, scores))
     if not quiet:
         say(f"Model, record and page are in {output}; open {page}", markup=False)
 
@@ -101,16 +126,12 @@ def train_and_score(
     from elman.tasks.fitting import rounds
 
     label = f"{run.about['label']}, seed {estimator.seed}"
-    try:
+    with checkpoint_told(run):
         if resume and run.model_path.exists() and not (run.path / "scores.json").exists():
             estimator = estimator.load(run.model_path)  # it was stopped between training and scoring
         else:
             with progress(label, rounds(estimator), quiet=quiet) as hook:
                 estimator.fit(data, test=test, run=run, resume=resume, force=force, on_event=hook)
-    except KeyboardInterrupt:
-        if run.checkpoint_path.exists():
-            say(f"The checkpoint is saved in {run.path}; the same command with --resume goes on.", markup=False)
-        raise
     if not quiet:
         for note in estimator.notes_:
             say(f"Note: {note}", markup=False)
@@ -119,3 +140,14 @@ def train_and_score(
     scores = estimator.evaluate(data, test=test)
     scores.save(run.path)
     return scores
+
+
+@contextmanager
+def checkpoint_told(run: "Run") -> Iterator[None]:
+    """Who interrupts what is inside learns how to go on with it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if run.checkpoint_path.exists():
+            say(f"The checkpoint is saved in {run.path}; the same command with --resume goes on.", markup=False)
+        raise

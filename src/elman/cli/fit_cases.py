@@ -1,13 +1,13 @@
 """`elman fit classify` and `elman fit regress`: one answer for each sequence, or each row of a table."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from elman.cli.fit import open_table, train_and_score
-from elman.cli.options import Force, Json, Output, Quiet, TableName, command_line, held_out
-from elman.cli.terminal import say, show, width
+from elman.cli.fit import fit_and_tell, open_table
+from elman.cli.options import Force, Json, Output, Quiet, TableName, held_out
+from elman.cli.terminal import width
 from elman.errors import InputError
 from elman.tasks.settings import CaseSettings, ClassifySettings, RegressSettings
 
@@ -87,28 +87,12 @@ def _fit(
     from dataclasses import asdict
 
     from elman.cli.case_table import case_table
-    from elman.files import finite
-    from elman.report import write_report
-    from elman.training.distributed import joined
-    from elman.training.record import Run
 
     held = held_out(test)
     if isinstance(held, str):
         raise InputError(f"--test {test}: a share below 1, or a number of cases, was expected")
-    data: Any = open_table(table)
-    estimator = kind(**asdict(settings))
-    run = Run(output, label=name or estimator.architecture.upper(), command=command_line())
-    with joined() as world:
-        quiet = quiet or not world.first
-        scores = train_and_score(estimator, data, held, run, resume=resume, force=force, quiet=quiet)
-    if not world.first:  # that process writes the page, and speaks
-        return
-    page = write_report([run.path], run.path / "report.html")
-    if json:
-        import json as js
-
-        print("null" if scores is None else js.dumps(finite(scores.summary)))
-    elif scores is not None:
-        show(case_table(str(run.about["label"]), scores, width()))
-    if not quiet:
-        say(f"Model, record and page are in {output}; open {page}", markup=False)
+    fit_and_tell(
+        kind(**asdict(settings)), open_table(table), held, output, name,
+        lambda name, scores: case_table(name, scores, width()),
+        resume=resume, force=force, quiet=quiet, json=json,
+    )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from elman.cli.fit import checkpoint_told
 from elman.cli.options import Force, Json, Output, Quiet, command_line
 from elman.cli.terminal import progress, say
 from elman.tasks.settings import WriteSettings
@@ -55,13 +56,9 @@ def fit_write(
 
     writer = TextGenerator(**asdict(settings))
     run = Run(output, label=label or writer.architecture.upper(), command=command_line())
-    try:
-        with progress(f"{run.about['label']}, seed {writer.seed}", rounds(writer), quiet=quiet) as hook:
-            writer.fit(_given(text), encoding=encoding, run=run, resume=resume, force=force, on_event=hook)
-    except KeyboardInterrupt:
-        if run.checkpoint_path.exists():
-            say(f"The checkpoint is saved in {run.path}; the same command with --resume goes on.", markup=False)
-        raise
+    label = f"{run.about['label']}, seed {writer.seed}"
+    with checkpoint_told(run), progress(label, rounds(writer), quiet=quiet) as hook:
+        writer.fit(_given(text), encoding=encoding, run=run, resume=resume, force=force, on_event=hook)
     bits = writer.nats_ / log(2)
     if json:
         import json as js

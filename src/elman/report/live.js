@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources 01f5348e18fda9da11e1df177f56df39fa4406450c7021a8efe03dfd5c839a8f */
+/* elman's viewer, made by `make viewer` from sources bc5e33bdab2fb9815751d7164f911485e819bbda46ae568e1247b89d1f11e7d8 */
 /*! uPlot
 The MIT License (MIT)
 

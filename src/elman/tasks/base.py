@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -16,10 +17,12 @@ from torch import nn
 
 from elman.errors import InputError
 from elman.models.checkpoint import load_config, load_weights, save_model
-from elman.report import write_report
+from elman.report import Page
 from elman.tasks.settings import from_known
 from elman.training.distributed import ALONE, World
 from elman.training.record import Run
+
+LOOKS = ("snapshots", "inside.npz", "inside.json")  # in a run folder: what was seen inside, too much to hold in memory
 
 
 def versions() -> dict[str, str]:
@@ -38,6 +41,7 @@ class Estimator(BaseEstimator):
     network_: nn.Module
     history_: list[dict[str, Any]]
     scores_: Any  # of the last `evaluate`
+    run_path_: Path | None = None  # the folder that `fit` recorded in, if it had one
 
     def settings(self) -> dict[str, Any]:
         """The hyperparameters by name, as JSON and TOML take them."""
@@ -58,9 +62,11 @@ class Estimator(BaseEstimator):
         world: World = ALONE,
     ) -> Run | None:
         """The folder that records a run on `data` (facts about it): a new one, or with `resume` the same as before."""
+        self.run_path_ = None
         if run is None:
             return None
         run = run if isinstance(run, Run) else Run(run)
+        self.run_path_ = run.path
         run.silent = not world.first
         config: dict[str, Any] = {
             "task": self.task,
@@ -105,15 +111,35 @@ class Estimator(BaseEstimator):
         check_is_fitted(self)
         if Path(path).exists() and not force:
             raise InputError(f"{path} exists; nothing is overwritten without force=True")
+        return self.page().save(path)
+
+    def page(self) -> Page:
+        """The same page for a notebook, which shows it where it is the value of a cell; so it does the estimator."""
+        check_is_fitted(self)
         with tempfile.TemporaryDirectory() as folder:
             run = Run(Path(folder) / "run")
-            run.start({"task": self.task, "settings": self.settings(), "versions": versions()})
+            config = {"task": self.task, "settings": self.settings(), "meanings": self.meanings()}
+            run.start({**config, "versions": versions()})
             for event in self.history_:
                 run.record(**event)
             run.flush()
+            for seen in [self.run_path_ / name for name in LOOKS] if self.run_path_ else []:
+                if seen.is_dir():
+                    shutil.copytree(seen, run.path / seen.name)
+                elif seen.exists():
+                    shutil.copy(seen, run.path / seen.name)
             if hasattr(self, "scores_"):
                 self.scores_.save(run.path)
-            return write_report([run.path], Path(path))
+            self._add_to_page(run)
+            return Page.of(run.path)
+
+    def _add_to_page(self, run: Run) -> None:
+        """Write into the folder of a page's run what a subclass keeps for it."""
+
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        """How a notebook shows it: once fitted as its page, before as scikit-learn does."""
+        return self.page()._repr_html_ if self.__sklearn_is_fitted__() else super()._repr_html_
 
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Write the model folder (safetensors and JSON). An existing one is replaced only with `force`."""

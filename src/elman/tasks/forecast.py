@@ -1,12 +1,9 @@
 """Forecast series: from a table to calibrated forecasts of the coming steps."""
 
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -22,8 +19,7 @@ from elman.data.tables import Table, read_table
 from elman.data.windows import Scaling, Windows, calendar_for
 from elman.errors import InputError
 from elman.models.sequence import EncoderForecaster
-from elman.report import Page
-from elman.tasks.base import Estimator, versions
+from elman.tasks.base import Estimator
 from elman.tasks.calibration import Event, conformal_shifts, ends_of, quantiles_for
 from elman.tasks.fitting import check_optimizer, fit_network
 from elman.tasks.forecast_inside import forecast_inside
@@ -37,8 +33,6 @@ from elman.training.record import Run
 from elman.training.threads import threads_for
 
 MIN_OBSERVED = 10  # values of the target from which a series' own mean and spread are taken
-
-LOOKS = ("snapshots", "inside.npz", "inside.json")  # in a run folder: what was seen inside, too much to hold in memory
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -92,7 +86,6 @@ class Forecaster(ForecastSettings, Estimator):
         check_optimizer(self, lambda: self._network(lessons.windows.input_size))  # before a run folder is made
         with joined() as world:
             recording = self._open_run(run, facts, resume=resume, force=force, world=world)
-            self.run_path_ = recording.path if recording else None
             self._train(lessons, recording, resume, on_event, world)
             self.samples_ = lessons.sample_windows()
             if recording and world.first:
@@ -338,40 +331,10 @@ class Forecaster(ForecastSettings, Estimator):
             frames.append(fitted._forecast(fitted._windows(panel, cutoffs), origins).frame)
         return fitted._in_users_words(pl.concat(frames), table)
 
-    def report(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
-        """Write one self-contained page: how it was trained and, after `evaluate`, how good it is."""
-        check_is_fitted(self)
-        if Path(path).exists() and not force:
-            raise InputError(f"{path} exists; nothing is overwritten without force=True")
-        return self.page().save(path)
-
-    def page(self) -> Page:
-        """The same page for a notebook, which shows it where it is the value of a cell; so it does the estimator."""
-        check_is_fitted(self)
-        with tempfile.TemporaryDirectory() as folder:
-            run = Run(Path(folder) / "run")
-            config = {"task": self.task, "settings": self.settings(), "meanings": self.meanings()}
-            run.start({**config, "versions": versions()})
-            for event in self.history_:
-                run.record(**event)
-            run.flush()
-            kept = getattr(self, "run_path_", None)  # none where it was loaded
-            for seen in [Path(kept) / name for name in LOOKS] if kept else []:
-                if seen.is_dir():
-                    shutil.copytree(seen, run.path / seen.name)
-                elif seen.exists():
-                    shutil.copy(seen, run.path / seen.name)
-            if hasattr(self, "scores_"):
-                self.scores_.save(run.path)
-            if hasattr(self, "samples_"):  # not of a model that was loaded, which has no data
-                self.samples_.save(run.path)
-                self.save(run.model_path)
-            return Page.of(run.path)
-
-    @property
-    def _repr_html_(self) -> Callable[[], str]:
-        """How a notebook shows it: once fitted as its page, before as scikit-learn does."""
-        return self.page()._repr_html_ if self.__sklearn_is_fitted__() else super()._repr_html_
+    def _add_to_page(self, run: Run) -> None:
+        if hasattr(self, "samples_"):  # not of a model that was loaded, which has no data
+            self.samples_.save(run.path)
+            self.save(run.model_path)
 
     def _read(self, X: Any) -> tuple[Table, Panel]:
         """A table with the columns, and the step, that this model was trained on."""

@@ -15,7 +15,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from elman.data.text import KINDS, Ids, Tokenizer, pieces, read_text, tokenizer_from, tokens_of
+from elman.data.text import pieces, read_text
+from elman.data.tokens import KINDS, Ids, Tokenizer, tokenizer_from, tokens_of
 from elman.errors import InputError
 from elman.models.language import LanguageModel, State
 from elman.models.sampling import check_sampling, probabilities
@@ -80,7 +81,7 @@ class TextGenerator(WriteSettings, Estimator):
         with joined() as world:
             if world.size > 1:
                 raise InputError("a text is read in order, its state carried on: one process alone can train on it")
-            recording = self._open_run(run, self._facts(X), resume=resume, force=force, world=world) if run else None
+            recording = self._open_run(run, self._facts(X), resume=resume, force=force, world=world)
             tokens = self._tokens(X, encoding, recording)
             lessons = self._lessons(tokens)
             check_optimizer(self, self._network)

@@ -19,16 +19,12 @@ from elman.layers.jacobian import inner_steps, step_jacobians
 from elman.layers.recurrent import Recurrent, State
 from elman.layers.trace import LayerTrace, Trace
 from elman.training.record import Arrays
-from elman.training.snapshots import arrays_of, hidden_weights
+from elman.training.snapshots import HIGH, LARGEST, SATURATED, arrays_of, at_ends, hidden_weights
 
 HORIZON = 1e-3  # a gradient this small beside that of lag 0 is taken for gone
-LOW, HIGH = 0.1, 0.9  # a gate outside of these is nearly shut or nearly open
-SATURATED = 0.97  # the same for what a tanh gives
 DEAD = 1e-4  # a unit whose spread over steps and sequences is smaller carries nothing
 LAGS = 64  # of a longer sequence, so many are kept, further and further apart
 TINY = 1e-30  # a gradient below has lost its digits
-LARGEST = 512  # numbers in a state; the Jacobian of a larger one would cost more than it tells
-SQUASHED_BY_TANH = ("g", "n")
 
 
 class Probe:
@@ -300,8 +296,7 @@ def kept_lags(steps: int) -> list[int]:
 
 def saturation(gate: Tensor, letter: str) -> list[float]:
     """The shares of a gate's values, over steps, sequences and units, that lie at its two ends."""
-    low, high = (gate < LOW, gate > HIGH) if letter not in SQUASHED_BY_TANH else (gate < -SATURATED, gate > SATURATED)
-    return [round(int(end.count_nonzero()) / end.numel(), 4) for end in (low, high)]
+    return [round(int(end.count_nonzero()) / end.numel(), 4) for end in at_ends(gate, letter)]
 
 
 def units(trace: LayerTrace) -> dict[str, Any]:

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
 SOURCES, TARGETS, SEQUENCES = 64, 24, 6  # of the itemised gradient, at most
 EIGEN_STEPS = 3
-LARGEST = 512  # numbers in a state whose Jacobian is still taken
-LOW, HIGH, SATURATED = 0.1, 0.9, 0.97  # as in the record
+LARGEST = 512  # numbers in a state; the Jacobian of a larger one would cost more than it tells
+LOW, HIGH = 0.1, 0.9  # a gate outside of these is nearly shut or nearly open
+SATURATED = 0.97  # the same for what a tanh gives
 SQUASHED_BY_TANH = ("g", "n")
 OUTSIDE = 0.005  # of the values may lie beyond the limit of a histogram
 
@@ -60,9 +61,8 @@ def _layer(call: Call, index: int) -> Arrays:
     for letter, gate in trace.gates.items():
         if letter == "h":  # a simple network's, which is no gate
             continue
-        flat = gate.flatten(0, 1)
-        low, high = (flat < -SATURATED, flat > SATURATED) if letter in SQUASHED_BY_TANH else (flat < LOW, flat > HIGH)
-        found[f"low_{letter}"], found[f"high_{letter}"] = (end.float().mean(0).numpy() for end in (low, high))
+        ends = (end.flatten(0, 1).float().mean(0).numpy() for end in at_ends(gate, letter))
+        found[f"low_{letter}"], found[f"high_{letter}"] = ends
     values: Mapping[str, Tensor | None] = {
         "h": trace.h,
         "c": trace.c,
@@ -122,6 +122,13 @@ def _eigenvalues(call: Call, index: int) -> Arrays:
         found["eigenvalues"] = eigenvalues.to(torch.complex64).numpy()
         found["eigen_steps"] = np.array(steps, dtype=np.int32)
     return found
+
+
+def at_ends(gate: Tensor, letter: str) -> tuple[Tensor, Tensor]:
+    """Which values of a gate lie at its low end, and which at its high one."""
+    if letter in SQUASHED_BY_TANH:
+        return gate < -SATURATED, gate > SATURATED
+    return gate < LOW, gate > HIGH
 
 
 def hidden_weights(layer: Recurrent, index: int) -> Tensor:
