@@ -202,6 +202,10 @@ def test_bad_texts(tmp_path):
             TextGenerator(**SMALL).fit(text)
     with pytest.raises(InputError, match="does not exist"):
         TextGenerator(**SMALL).fit(tmp_path / "none.txt", run=tmp_path / "run")
+    (tmp_path / "bad.txt").write_bytes(b"abc\xff\xfe\x00")
+    for path in (tmp_path / "bad.txt", "a"):
+        with pytest.raises(InputError):
+            TextGenerator(**SMALL).fit(path, run=tmp_path / "run")
     assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match="found int"):
         TextGenerator(**SMALL).fit(3)

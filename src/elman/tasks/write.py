@@ -81,10 +81,14 @@ class TextGenerator(WriteSettings, Estimator):
         with joined() as world:
             if world.size > 1:
                 raise InputError("a text is read in order, its state carried on: one process alone can train on it")
-            recording = self._open_run(run, self._facts(X), resume=resume, force=force, world=world)
-            tokens = self._tokens(X, encoding, recording)
-            lessons = self._lessons(tokens)
+            facts, recording = self._facts(X), None
+            large = isinstance(X, os.PathLike) and Path(X).stat().st_size >= LARGE
+            if large:  # the run keeps its tokens; else a text that can't be used leaves no folder behind
+                recording = self._open_run(run, facts, resume=resume, force=force, world=world)
+            lessons = self._lessons(self._tokens(X, encoding, large, recording))
             check_optimizer(self, self._network)
+            if not large:
+                recording = self._open_run(run, facts, resume=resume, force=force, world=world)
             with torch.random.fork_rng(), threads_for(self.hidden_size, self.threads):
                 torch.manual_seed(self.seed)
                 network = self._network()
@@ -112,10 +116,10 @@ class TextGenerator(WriteSettings, Estimator):
             return {"path": str(path), "sha256": of_file(path)}
         return {"path": None, "sha256": sha256(_joined(X).encode("utf-8", "surrogatepass")).hexdigest()}
 
-    def _tokens(self, X: Any, encoding: str | None, run: Run | None) -> Tensor:
+    def _tokens(self, X: Any, encoding: str | None, large: bool, run: Run | None) -> Tensor:
         """Learn the vocabulary from the training part, and return the whole text in its numbers."""
         kind = KINDS[self.tokens]
-        if isinstance(X, os.PathLike) and Path(X).stat().st_size >= LARGE:
+        if large:
             if run is None:
                 raise InputError(f"{X} is too large to be held in memory: give run=, a folder for its tokens")
             # The vocabulary knows the whole text then: where its last part begins is known only once it is read.
