@@ -1,5 +1,8 @@
 """Threads that share the hidden units of a step, whatever their number, give what one thread gives, to the bit."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -96,3 +99,13 @@ def test_large_weights_are_shared_and_small_ones_are_not(monkeypatch):
     assert share("lstm", 2, 512, back=True) == (1, 4)
     assert share("lstm", 64, 64, back=False) == (4, 1)
     assert share("lstm", 2, 64, back=False) == (2, 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="torch's threads are shared on Linux alone")
+def test_another_openmp_beside_that_of_torch_does_no_harm():
+    code = (
+        "import sklearn.ensemble, elman.kernels; from elman.kernels.native import native_status; "
+        "print(native_status().shares_threads)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert said.stdout == "True\n"

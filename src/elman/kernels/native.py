@@ -3,6 +3,7 @@
 import ctypes
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -46,15 +47,15 @@ def threads_for(multiplications: int) -> int:
 
 @cache
 def _share_threads() -> bool:
-    """Hands the kernels the OpenMP library that torch has loaded: a second one would fight it for the processor."""
+    """Hands the kernels the OpenMP library that torch uses: a second one would fight it for the processor.
+
+    Others, such as scikit-learn's own, may be loaded beside it; libtorch knows which one it was linked with.
+    """
     functions = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
     addresses = [0] * len(functions)
     try:
-        with open("/proc/self/maps") as maps:
-            loaded = {line.split()[-1] for line in maps if "libgomp" in line}
-        if len(loaded) == 1:
-            library = ctypes.CDLL(loaded.pop())
-            addresses = [ctypes.cast(library[name], ctypes.c_void_p).value or 0 for name in functions]
+        library = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
+        addresses = [ctypes.cast(library[name], ctypes.c_void_p).value or 0 for name in functions]
     except (OSError, AttributeError):  # another system, or another OpenMP
         pass
     compiled._native.use_threads_of(*addresses)
