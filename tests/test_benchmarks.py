@@ -40,7 +40,7 @@ def results(tmp_path_factory):
 
 
 def test_each_benchmark_has_a_quick_run():
-    others = {"cells", "training", "communication", "hotspots", "quality"}
+    others = {"cells", "training", "communication", "hotspots", "quality", "writing"}
     assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(ROWS) | PARTS | others
 
 
@@ -85,6 +85,21 @@ def test_the_benchmark_of_quality_runs_and_says_what_was_missed(tmp_path):
     (digits,) = json.loads(path.read_text())["tasks"]
     assert [row["model"] for row in digits["rows"]] == ["gru", "majority", "logistic", "boosting"]
     assert "### digits" in page.read_text() and page.read_text().startswith("before") and "after" in page.read_text()
+
+
+def test_the_benchmark_of_writing_runs_and_draws(tmp_path):
+    page = tmp_path / "writing.md"
+    page.write_text("before\n<!-- learning -->\n<!-- /learning -->\nafter\n")
+    kept = {"settings": {}, "parameters": 5, "losses": [[30.0, 1.6], [60.0, 1.5]], "nats": 1.5}
+    path = tmp_path / "writing.json"
+    path.write_text(json.dumps({"rows": {"gru": kept}}))
+    run(
+        *(BENCHMARKS / "writing.py", "--rows", "anchor,default,rnn", "--quick"),
+        *("--json", path, "--page", page, "--pictures", tmp_path),
+    )
+    assert list(json.loads(path.read_text())["rows"]) == ["default", "gru", "rnn", "anchor"]
+    assert "| gru | 5 | 2 | 60 | 1.500 | 2.164 |" in page.read_text()
+    assert "gru: 1.500 nats after 60 s" in (tmp_path / "writing-dark.svg").read_text()
 
 
 @pytest.mark.slow

@@ -238,6 +238,7 @@ class WriteSettings(TrainingSettings):
         128, "tokens through which the gradient goes back (truncated BPTT); the state goes on", unit="tokens", low=1
     )
     batch_size: int = setting(32, "streams of the text that are read side by side, at most", low=1)
+    learning_rate: float = setting(4e-3, "at its highest", low=1e-7, high=10.0)
     epochs: int = setting(12, "passes over the text, at most", unit="epochs", low=1)
     average: float | None = setting(
         0.998, "decay of a moving average of the weights, which is then used in their place", low=0.0, high=0.99999
