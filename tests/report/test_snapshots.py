@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,21 @@ def test_texts_are_rows_in_which_what_was_said_stands_out_and_stays_text(fitted,
     page.select_option("#sample", "1")
     assert page.locator("#chart-samples tbody tr").last.inner_text().split("\t")[-1] == "b"
     assert "holds nothing of this layer" in page.inner_text("#chart-itemised .missing")
+
+
+def test_what_a_network_wrote_stands_newest_first_and_stays_text(fitted, visit, tmp_path):
+    path = shutil.copytree(folder(fitted["lstm"]).path, tmp_path / "writer")
+    events = [json.loads(line) for line in (path / "events.jsonl").read_text().splitlines()]
+    looks = [e for e in events if e["event"] == "probe"]
+    for look in looks:
+        look["said"] = f"line one of {look['step']}\n{HOSTILE}"
+    (path / "events.jsonl").write_text("".join(json.dumps(e) + "\n" for e in events))
+    page = visit(path)
+    texts = page.locator("#chart-writing pre").all_inner_texts()
+    steps = sorted({look["step"] for look in looks}, reverse=True)
+    assert texts == [f"line one of {step}\n{HOSTILE}" for step in steps]
+    assert page.locator("img").count() == 0 and page.evaluate("window.spoiled") is None
+    assert visit(folder(fitted["lstm"]).path).locator("#chart-writing").is_hidden()
 
 
 def test_without_snapshots_it_says_why_and_damaged_ones_are_left_out(fitted, visit, tmp_path):

@@ -196,6 +196,15 @@ def test_a_run_is_resumed_to_the_same_weights(tmp_path):
         TextGenerator(**settings).fit(text + "x", run=tmp_path / "cut", resume=True)
 
 
+def test_a_run_tells_what_the_network_wrote_at_each_look(tmp_path):
+    writer = TextGenerator(**SMALL | {"probe": 5}).fit(english(800), run=tmp_path / "run")
+    looks = [e for e in writer.history_ if e["event"] == "probe"]
+    assert len(looks) >= 2
+    assert all(len(look["said"]) == 160 for look in looks)
+    assert looks[0]["said"] != looks[-1]["said"]
+    assert looks[-1]["said"] == writer._say(writer.network_)  # the last look is at the network that was kept
+
+
 def test_bad_texts(tmp_path):
     for text, message in (("", "it is empty"), (" \n", "it is blank"), ("abc", "too short: of its 3 tokens")):
         with pytest.raises(InputError, match=message):
@@ -231,7 +240,7 @@ def test_a_large_file_is_mapped(tmp_path, monkeypatch):
 
 
 def lessons(tokens: int = 500, batch: int = 4, steps: int = 10) -> WriteLessons:
-    return WriteLessons(torch.arange(tokens) % 7, torch.arange(50) % 7, 7, batch, steps, seed=0, say=lambda network: {})
+    return WriteLessons(torch.arange(tokens) % 7, torch.arange(50) % 7, 7, batch, steps, seed=0, say=lambda network: "")
 
 
 def test_an_epoch_reads_streams_in_order():

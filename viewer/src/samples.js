@@ -20,7 +20,7 @@ export function samplesChart(view, charts, { all, steps, index, made, move, say,
     const title = "Samples as it learns", kept = all().filter((snapshot) => snapshot.samples?.kind), last = kept.at(-1)?.samples;
     label.hidden = last?.kind !== "text";
     if (!all().length) return { title, empty: none };
-    if (!last) return { title, empty: "The snapshots hold no samples: this kind of network was not asked for any." };
+    if (!last) return { title, empty: "The snapshots hold no samples of what this network says; what one writes stands above, before the loss." };
     const at = kept.map((snapshot) => snapshot.step), now = Math.max(0, at.indexOf(steps()[index()]));
     const shown = [...new Set([...spaced(kept.length, SHOWN), now])].sort((a, b) => a - b);
     return last.kind === "text" ? texts(kept, at, now, shown) : forecasts(kept, at, now, shown);

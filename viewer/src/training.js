@@ -6,6 +6,7 @@ import { HELP } from "./keys.js";
 import { Lines } from "./lines.js";
 import { nearest, unpacked } from "./record.js";
 import { snapshotCharts } from "./snapshots.js";
+import { writingPanel } from "./writing.js";
 import { gateName, number, percent } from "./words.js";
 
 const UNSEEN = "No look inside was recorded: probing was off (probe=0), the weights were searched for without a gradient, no step is done yet, or it is on a page of the run's own.";
@@ -36,7 +37,7 @@ export function trainingCharts(record, view, say) {
 
   const logBox = element("input", { type: "checkbox", id: "loss-log", checked: view.state.logLoss, onchange: (e) => view.set({ logLoss: e.target.checked, chosen: true }) });
   const smoothing = element("input", { type: "range", id: "loss-smooth", min: "0", max: "100", value: String(view.state.smooth), oninput: (e) => view.set({ smooth: Number(e.target.value) }) });
-  const parts = [];
+  const parts = [writingPanel(run, charts)];
 
   parts.push(lines("loss", "Loss", "Lower is better. Thin: each training step; thick: the same, smoothed. Validation rising while training falls is learning by heart.", () => {
     const { loss, epochs, constant } = run(), { step, train, val, best } = epochs;

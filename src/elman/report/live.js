@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources bc5e33bdab2fb9815751d7164f911485e819bbda46ae568e1247b89d1f11e7d8 */
+/* elman's viewer, made by `make viewer` from sources c03a9f0c843d30f000b9dd3d5be412d495e2bdca71c893ae9246380da66b8cc3 */
 /*! uPlot
 The MIT License (MIT)
 

@@ -2,7 +2,7 @@
 
 The page gets numbers, never drawings: `record_of` gives plain JSON, `embedded` writes it so that no string in it can
 end the element that it stands in. Lines keep at most `POINTS` points each, and always their lowest and highest;
-heatmaps keep at most `COLUMNS` columns, the first and the last among them.
+heatmaps keep at most `COLUMNS` columns, the first and the last among them, and `SAID` texts are kept in the same way.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from elman.report.status import status_of
 
 POINTS = 2000
 COLUMNS = 400
+SAID, CHARACTERS = 40, 2000  # texts that a network in training wrote, and the length of one
 # log10 of a norm as a whole number of thousandths above LOWEST, in 16 bits; 0 stands for a norm of zero, GONE for none
 LOWEST, STEPS, GONE = -46, 1000, 65535
 
@@ -54,6 +55,7 @@ def record_of(run: Run, name: str) -> dict[str, Any]:
         },
         "layers": _layers(probes),
         "updates": _updates(probes),
+        "said": _said(probes),
         "status": status_of(run),
     }
 
@@ -155,6 +157,11 @@ def _updates(probes: Sequence[Row]) -> dict[str, Any]:
         "step": [step for step, _ in looks],
         "ratios": {name: [_short(updates.get(name)) for _, updates in looks] for name in names},
     }
+
+
+def _said(probes: Sequence[Row]) -> list[dict[str, Any]]:
+    looks = [{"step": p["step"], "text": p["said"][:CHARACTERS]} for p in probes if isinstance(p.get("said"), str)]
+    return [looks[k] for k in sorted({round(k) for k in np.linspace(0, len(looks) - 1, min(len(looks), SAID))})]
 
 
 def _columns(count: int) -> list[int]:

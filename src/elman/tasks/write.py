@@ -35,7 +35,7 @@ LARGE = 1 << 28  # bytes of a file from which on its tokens are mapped and not h
 LEAST_BATCHES = 10  # in an epoch; a short text is read in fewer and shorter streams
 SHOWN = 10  # unknown characters named in a warning
 SAMPLE = 600  # tokens of the text held back that a page begins to play with
-SAID = 120  # tokens that a network in training writes for a snapshot
+SAID = 160  # tokens that a network in training writes at each look
 SEEN, LOOK = 12, 100  # sequences whose states the page shows, and their length
 
 
@@ -147,7 +147,7 @@ class TextGenerator(WriteSettings, Estimator):
         batch = max(1, min(self.batch_size, (begin - 1) // (steps * LEAST_BATCHES)))
         return WriteLessons(tokens[:begin], tokens[begin:], len(self.tokenizer_), batch, steps, self.seed, self._say)
 
-    def _say(self, network: nn.Module) -> dict[str, np.ndarray]:
+    def _say(self, network: nn.Module) -> str:
         """Some tokens that a network in training writes after the end of a line, always drawn with the same luck."""
         assert isinstance(network, LanguageModel)
         generator, drawn = torch.Generator().manual_seed(self.seed), [self._first()]
@@ -157,7 +157,7 @@ class TextGenerator(WriteSettings, Estimator):
                 logits, state = network(torch.tensor([drawn[-1:]]), state)
                 chances = probabilities(self._known(logits[0, -1]), temperature=0.7)
                 drawn.append(int(torch.multinomial(chances, 1, generator=generator)))
-        return {"text": np.array([self.tokenizer_.decode(drawn[1:])])}
+        return self.tokenizer_.decode(drawn[1:])
 
     def _look_inside(self, lessons: WriteLessons) -> Inside:
         """What the network does while it reads some stretches of the text that was held back."""

@@ -33,8 +33,8 @@ class WriteLessons:
     batch_size: int
     steps: int
     seed: int
-    say: Callable[[nn.Module], Arrays]
-    """What a network in training says now, for the snapshots of a run."""
+    say: Callable[[nn.Module], str]
+    """What a network in training writes now."""
 
     carries = True
 
@@ -72,10 +72,11 @@ class WriteLessons:
         steps = min(PROBED_STEPS, len(self.train_on) - 1)
         begins = torch.linspace(0, len(self.train_on) - 1 - steps, PROBED).long()
         some = torch.stack([self.train_on[b : b + steps + 1] for b in begins.tolist()]).long()
-        return Probe(lambda net: cross_entropy(net(some[:, :-1])[0][:, -1:], some[:, -1:]), every=every)
+        loss = lambda net: cross_entropy(net(some[:, :-1])[0][:, -1:], some[:, -1:])  # noqa: E731
+        return Probe(loss, every=every, says=self.say)
 
     def samples(self, network: nn.Module) -> Arrays:
-        return self.say(network)
+        return {}
 
     def facts(self) -> dict[str, float]:
         """The loss of who knows how common each token is, and nothing else."""

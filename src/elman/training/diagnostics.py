@@ -34,7 +34,7 @@ class Probe:
     mixture of many; sequences of one length, else the last steps are not one step.
 
     `samples(model)`: what the network says now on a few fixed cases, as arrays that a snapshot keeps; see
-    `elman.training.snapshots`.
+    `elman.training.snapshots`. `says(model)`: what it says in words, which every look keeps.
 
     >>> from elman.layers import LSTM
     >>> x = torch.randn(30, 4, 2)
@@ -53,8 +53,9 @@ class Probe:
         every: int = 50,
         share: float = 0.03,
         samples: Callable[[nn.Module], Arrays] | None = None,
+        says: Callable[[nn.Module], str] | None = None,
     ):
-        self.loss, self.every, self.share, self.samples = loss, every, share, samples
+        self.loss, self.every, self.share, self.samples, self.says = loss, every, share, samples, says
         self.seconds = self.latest = 0.0  # that looks and snapshots have taken, and the latest look
         self.snapshot_latest: float | None = None  # what the latest snapshot took beyond its look
 
@@ -98,11 +99,14 @@ class Probe:
                     snapshot |= arrays_of([call for call in calls if call.has_gradient])
                     if self.samples:
                         snapshot |= {f"samples/{name}": array for name, array in self.samples(model).items()}
+            said = self.says(model) if self.says else None
         finally:
             for module, mode in modes.items():
                 module.training = mode
         with torch.no_grad():
             seen: dict[str, Any] = {"loss": value.item(), "layers": [m for call in calls for m in call.measure()]}
+            if said is not None:
+                seen["said"] = said
             if before:
                 seen["updates"] = {
                     n: _short((p - old).norm() / p.norm().clamp(min=1e-12))
