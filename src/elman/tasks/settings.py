@@ -148,8 +148,8 @@ class EncoderSettings:
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class CaseSettings(EncoderSettings, TrainingSettings):
-    """What classifiers and regressors share: one answer for each case, which is a sequence, an image or a row."""
+class AnswerSettings(EncoderSettings, TrainingSettings):
+    """What all share that give one answer for each case."""
 
     epochs: int = setting(60, "passes over the training part, at most", unit="epochs", low=1)
     patience: int = setting(20, "stop after so many epochs without a better validation loss", unit="epochs", low=1)
@@ -161,40 +161,52 @@ class CaseSettings(EncoderSettings, TrainingSettings):
     validation: float = setting(
         0.2, "cases held back to stop early and to calibrate; a share below 1, or so many", low=0.0
     )
-    noise: float = setting(
-        0.0, "spread of random numbers that are added to the scaled inputs while training", low=0.0, high=10.0
-    )
     truncate: int | None = setting(
         None, "not for cases: each has one answer, and the gradient goes back through all of it", low=1, only=("none",)
     )
-    layout: Literal["time-first", "channels-first", "image"] = setting(
-        "time-first",
-        "of arrays: (n, T, features), (n, features, T), or images (n, height, width) with or without channels last",
-    )
     label: str | None = setting(None, "column of a table to predict ('y' if there is one)")
-    group: str | None = setting(None, "column that tells which sequence a row of a long table is a step of")
-    time: str | None = setting(None, "column by which the steps of a long table are sorted (default: as they stand)")
-    inputs: tuple[str, ...] | None = setting(None, "columns to read (default: all others that can be)")
-    categories: tuple[str, ...] = setting(
-        (), "columns of numbers that are names of kinds; text always is", only=("mlp",)
-    )
     together: str | None = setting(
         None, "column; cases alike in it (a speaker, a patient) are all trained on, all validated on or all tested on"
     )
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class ClassifySettings(CaseSettings):
-    """What is classified."""
+class CaseSettings(AnswerSettings):
+    """What classifiers and regressors of numbers share: a case is a sequence, an image or a row."""
 
     noise: float = setting(
-        0.5, "spread of random numbers that are added to the scaled inputs while training", low=0.0, high=10.0
+        0.0, "spread of random numbers that are added to the scaled inputs while training", low=0.0, high=10.0
     )
+    layout: Literal["time-first", "channels-first", "image"] = setting(
+        "time-first",
+        "of arrays: (n, T, features), (n, features, T), or images (n, height, width) with or without channels last",
+    )
+    group: str | None = setting(None, "column that tells which sequence a row of a long table is a step of")
+    time: str | None = setting(None, "column by which the steps of a long table are sorted (default: as they stand)")
+    inputs: tuple[str, ...] | None = setting(None, "columns to read (default: all others that can be)")
+    categories: tuple[str, ...] = setting(
+        (), "columns of numbers that are names of kinds; text always is", only=("mlp",)
+    )
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class ClassSettings:
+    """What all classifiers share."""
+
     class_weight: Literal["balanced"] | Mapping[str, float] | None = setting(
         None, "how much each class counts, as yes=5,no=1; balanced: all alike in sum, however many cases they have"
     )
     smoothing: float = setting(
         0.0, "share of each label that is spread over all classes while training", low=0.0, high=0.9
+    )
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class ClassifySettings(ClassSettings, CaseSettings):
+    """What is classified."""
+
+    noise: float = setting(
+        0.5, "spread of random numbers that are added to the scaled inputs while training", low=0.0, high=10.0
     )
 
 
