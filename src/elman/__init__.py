@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
     from elman.tasks.regress import SequenceRegressor
+    from elman.tasks.text import TextClassifier
     from elman.tasks.write import TextGenerator
     from elman.training.inside import look_inside
 
@@ -34,6 +35,7 @@ _ROOMS = {
     "SequenceClassifier": "elman.tasks.classify",
     "SequenceRegressor": "elman.tasks.regress",
     "look_inside": "elman.training.inside",
+    "TextClassifier": "elman.tasks.text",
     "TextGenerator": "elman.tasks.write",
     "load": "elman.tasks.loading",
 }
@@ -51,6 +53,7 @@ __all__ = [
     "MinLSTM",
     "SequenceClassifier",
     "SequenceRegressor",
+    "TextClassifier",
     "TextGenerator",
     "TrainingError",
     "accelerate",

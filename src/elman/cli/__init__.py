@@ -19,6 +19,7 @@ from elman.cli.options import by_commas, settings_file
 from elman.cli.predict import predict
 from elman.cli.report import report
 from elman.cli.terminal import say
+from elman.cli.text import explain, fit_text
 from elman.cli.watch import watch
 from elman.cli.write import fit_write, surprise, write
 from elman.errors import InputError, TrainingError
@@ -35,9 +36,10 @@ fit = App(name="fit", help="Train a network on your data.")
 fit.command(fit_forecast, name="forecast")
 fit.command(fit_classify, name="classify")
 fit.command(fit_regress, name="regress")
+fit.command(fit_text, name="text")
 fit.command(fit_write, name="write")
 app.command(fit)
-for command in (demo, predict, write, surprise, report, watch, diagnose, doctor):
+for command in (demo, predict, explain, write, surprise, report, watch, diagnose, doctor):
     app.command(command)
 
 

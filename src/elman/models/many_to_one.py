@@ -35,9 +35,12 @@ class SequenceModel(nn.Module):
         """`(B, T, I)`, with the number of steps of each sequence `(B)` where they differ, to `(B, output_size)`."""
         return self.head(self.dropout(self.pool(self.encoder(x, lengths), lengths)))
 
-    def at_the_end(self, x: Tensor) -> Tensor:
-        """What the head makes of the last step, as if it were the only one: a look inside asks for that."""
-        return self.head(self.pool(last_step(self.encoder(x), None, self.bidirectional)[:, None]))
+    def at_the_end(self, steps: int, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What the head makes of the last of so many steps, as if it were the only one, for a look inside.
+
+        No sequence may be shorter than that.
+        """
+        return self.head(self.pool(last_step(self.encoder(x[:, :steps]), None, self.bidirectional)[:, None]))
 
 
 class ImageModel(nn.Module):

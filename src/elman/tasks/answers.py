@@ -78,6 +78,15 @@ class OneAnswer(AnswerSettings, Estimator):
     def _network(self) -> nn.Module:
         raise NotImplementedError
 
+    def _own(self, longest: int) -> dict[str, Any]:
+        """What of an encoder only the architecture itself takes; longest: steps of the longest sequence."""
+        if self.architecture == "cnn":
+            return {"kernel_size": self.kernel_size or 5, "causal": self.causal}
+        if self.architecture == "transformer":
+            heads = self.heads or next(h for h in (4, 3, 2, 1) if self.hidden_size % h == 0)
+            return {"heads": heads, "positions": self.positions, "max_steps": longest}
+        return {}
+
     # --- what an answer is: what a subclass gives ---
 
     def _check_answers(self, y: Any) -> np.ndarray:
@@ -98,6 +107,10 @@ class OneAnswer(AnswerSettings, Estimator):
 
     def _cost(self, outputs: Tensor, y: Tensor) -> Tensor:
         raise NotImplementedError
+
+    def _judge(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """What a network is kept or stopped for."""
+        return self._cost(outputs, y)
 
     def _weights(self) -> Tensor | None:
         return None
@@ -268,6 +281,7 @@ class OneAnswer(AnswerSettings, Estimator):
             train_on,
             learning.validate_on,
             self._cost,
+            self._judge,
             self._weights(),
             self._constant(learning.y[train_on]),
             self._answer,
@@ -297,9 +311,13 @@ class OneAnswer(AnswerSettings, Estimator):
     # --- using ---
 
     def _said(self, cases: Cases) -> np.ndarray:
-        """(N, O): what the network says of scaled cases, in float64: no digit of it depends on the rest of a batch."""
+        """(N, O): what the network says of cases as it reads them."""
         with torch.no_grad():
-            return outputs_for(copy.deepcopy(self.network_).double(), cases).numpy()
+            return outputs_for(self._exact(), cases).numpy()
+
+    def _exact(self) -> nn.Module:
+        """The network in float64: no digit of what it says depends on the rest of a batch."""
+        return copy.deepcopy(self.network_).double()
 
     def predict_table(self, X: Any) -> Any:
         """The predictions with the name of each case: its group, or its number. Of a table, as the kind that X is."""

@@ -65,14 +65,10 @@ class CaseEstimator(CaseSettings, OneAnswer):
         if self.architecture == "cnn" and self.form_.kind == "image":
             images = ImageEncoder(size, self.hidden_size, kernel_size=self.kernel_size or 3, **shared)
             return ImageModel(images, outputs, dropout=self.dropout)
-        own: dict[str, Any] = {}
-        if self.architecture == "cnn":
-            own = {"kernel_size": self.kernel_size or 5, "causal": self.causal}
-        elif self.architecture == "transformer":
-            heads = self.heads or next(h for h in (4, 3, 2, 1) if self.hidden_size % h == 0)
-            own = {"heads": heads, "positions": self.positions, "max_steps": self.longest_}
         both = self.bidirectional and self.architecture in RECURRENT
-        reader = encoder(self.architecture, size, self.hidden_size, bidirectional=both, **shared, **own)
+        reader = encoder(
+            self.architecture, size, self.hidden_size, bidirectional=both, **shared, **self._own(self.longest_)
+        )
         return SequenceModel(
             reader, outputs, pooling=self.pooling or "summary", bidirectional=both, dropout=self.dropout
         )

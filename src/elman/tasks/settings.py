@@ -211,6 +211,44 @@ class ClassifySettings(ClassSettings, CaseSettings):
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
+class TextSettings(ClassSettings, AnswerSettings):
+    """How texts are read, and classified."""
+
+    epochs: int = setting(12, "passes over the training part, at most", unit="epochs", low=1)
+    patience: int = setting(6, "stop after so many epochs without a better validation loss", unit="epochs", low=1)
+    learning_rate: float = setting(3e-3, "at its highest", low=1e-7, high=10.0)
+    weight_decay: float = setting(0.01, "decoupled from the gradient in adamw", low=0.0, high=1.0)
+    average: float | None = setting(
+        0.99, "decay of a moving average of the weights, which is then used in their place", low=0.0, high=0.99999
+    )
+    validation: float = setting(
+        0.1, "texts held back to stop early and to calibrate; a share below 1, or so many", low=0.0
+    )
+    dropout: float = setting(0.4, "share of values that are dropped while training", low=0.0, high=0.95)
+    word_dropout: float = setting(0.15, "share of tokens that are left out while training", low=0.0, high=0.95)
+    text: str | None = setting(None, "column of a table that holds the texts (default: the one that holds words)")
+    tokens: Literal["words", "characters", "byte-pairs", "bytes"] = setting("words", "what a text is read as")
+    vocabulary: int | None = setting(
+        None,
+        "most different tokens that have a vector of their own (default: all; 1000 byte pairs)",
+        low=2,
+        high=500_000,
+    )
+    longest: int = setting(400, "tokens of a text that are read, the first ones", unit="tokens", low=1, high=100_000)
+    embedding_size: int | None = setting(
+        None, "numbers of a token's vector (default: as the word vectors, else 64)", unit="numbers", low=1, high=4096
+    )
+    buckets: int = setting(
+        1 << 16,
+        "vectors that the pieces of words share; 0: a word is known as a whole or not at all",
+        low=0,
+        high=1 << 24,
+    )
+    vectors: str | None = setting(None, "text file of word vectors to begin with, as of GloVe, fastText or word2vec")
+    freeze_vectors: bool = setting(False, "word vectors from a file are not changed by training")
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
 class RegressSettings(CaseSettings):
     """What number is predicted."""
 
