@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
     from elman.tasks.regress import SequenceRegressor
+    from elman.tasks.tag import SequenceTagger
     from elman.tasks.text import TextClassifier
     from elman.tasks.write import TextGenerator
     from elman.training.inside import look_inside
@@ -35,6 +36,7 @@ _ROOMS = {
     "SequenceClassifier": "elman.tasks.classify",
     "SequenceRegressor": "elman.tasks.regress",
     "look_inside": "elman.training.inside",
+    "SequenceTagger": "elman.tasks.tag",
     "TextClassifier": "elman.tasks.text",
     "TextGenerator": "elman.tasks.write",
     "load": "elman.tasks.loading",
@@ -53,6 +55,7 @@ __all__ = [
     "MinLSTM",
     "SequenceClassifier",
     "SequenceRegressor",
+    "SequenceTagger",
     "TextClassifier",
     "TextGenerator",
     "TrainingError",

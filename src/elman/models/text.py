@@ -68,11 +68,7 @@ class TextModel(nn.Module):
     def embed(self, tokens: Tensor, places: Tensor | None = None, bags: Tensor | None = None) -> Tensor:
         """What the reader reads, `(B, T, E)`."""
         x = self.embedding(tokens, places, bags)
-        if self.training:
-            B, T, E = x.shape
-            x = nn.functional.dropout(x.new_ones(B, 1, E), self.dropout) * x
-            x = x * (torch.rand(B, T, 1) >= self.word_dropout)
-        return x
+        return thinned(x, self.dropout, self.word_dropout) if self.training else x
 
     def run(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """`x (B, T, E)`, as `embed` gives it, to `(B, O)`; for whoever wants the gradient with respect to it."""
@@ -90,3 +86,14 @@ class TextModel(nn.Module):
         places = [pieces[0][:, :steps], pieces[1]] if pieces else []
         x = self.embed(tokens[:, :steps], *places)
         return self.run(x) if isinstance(self.reader, FeedForward) else self.reader.at_the_end(steps, x)
+
+
+def thinned(x: Tensor, numbers: float, tokens: float) -> Tensor:
+    """`x (B, T, E)` with a share of its `numbers` taken away, from all steps of a sequence alike, and of its `tokens`.
+
+    Source: Gal and Ghahramani (2016), "A theoretically grounded application of dropout in recurrent neural networks",
+    arXiv 1512.05287.
+    """
+    B, T, E = x.shape
+    x = nn.functional.dropout(x.new_ones(B, 1, E), numbers) * x
+    return x * (torch.rand(B, T, 1) >= tokens)

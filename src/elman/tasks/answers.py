@@ -78,15 +78,6 @@ class OneAnswer(AnswerSettings, Estimator):
     def _network(self) -> nn.Module:
         raise NotImplementedError
 
-    def _own(self, longest: int) -> dict[str, Any]:
-        """What of an encoder only the architecture itself takes; longest: steps of the longest sequence."""
-        if self.architecture == "cnn":
-            return {"kernel_size": self.kernel_size or 5, "causal": self.causal}
-        if self.architecture == "transformer":
-            heads = self.heads or next(h for h in (4, 3, 2, 1) if self.hidden_size % h == 0)
-            return {"heads": heads, "positions": self.positions, "max_steps": longest}
-        return {}
-
     # --- what an answer is: what a subclass gives ---
 
     def _check_answers(self, y: Any) -> np.ndarray:

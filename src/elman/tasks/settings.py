@@ -146,6 +146,15 @@ class EncoderSettings:
         "sinusoidal", "how a step's place is told; learned ones allow no longer sequences", only=("transformer",)
     )
 
+    def _own(self, longest: int) -> dict[str, Any]:
+        """What of an encoder only the architecture itself takes; longest: steps of the longest sequence."""
+        if self.architecture == "cnn":
+            return {"kernel_size": self.kernel_size or 5, "causal": self.causal}
+        if self.architecture == "transformer":
+            heads = self.heads or next(h for h in (4, 3, 2, 1) if self.hidden_size % h == 0)
+            return {"heads": heads, "positions": self.positions, "max_steps": longest}
+        return {}
+
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class AnswerSettings(EncoderSettings, TrainingSettings):
@@ -211,7 +220,24 @@ class ClassifySettings(ClassSettings, CaseSettings):
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class TextSettings(ClassSettings, AnswerSettings):
+class EmbeddingSettings:
+    """How words become numbers."""
+
+    embedding_size: int | None = setting(
+        None, "numbers of a word's vector (default: as the word vectors, else 64; 100 to label words)", unit="numbers",
+        low=1, high=4096,
+    )  # fmt: skip
+    buckets: int = setting(
+        1 << 16, "vectors that the pieces of words share; 0: a word is known as a whole or not at all", low=0,
+        high=1 << 24,
+    )  # fmt: skip
+    vectors: str | None = setting(None, "text file of word vectors to begin with, as of GloVe, fastText or word2vec")
+    freeze_vectors: bool = setting(False, "word vectors from a file are not changed by training")
+    word_dropout: float = setting(0.15, "share of words that are left out while training", low=0.0, high=0.95)
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class TextSettings(EmbeddingSettings, ClassSettings, AnswerSettings):
     """How texts are read, and classified."""
 
     epochs: int = setting(12, "passes over the training part, at most", unit="epochs", low=1)
@@ -225,7 +251,6 @@ class TextSettings(ClassSettings, AnswerSettings):
         0.1, "texts held back to stop early and to calibrate; a share below 1, or so many", low=0.0
     )
     dropout: float = setting(0.4, "share of values that are dropped while training", low=0.0, high=0.95)
-    word_dropout: float = setting(0.15, "share of tokens that are left out while training", low=0.0, high=0.95)
     text: str | None = setting(None, "column of a table that holds the texts (default: the one that holds words)")
     tokens: Literal["words", "characters", "byte-pairs", "bytes"] = setting("words", "what a text is read as")
     vocabulary: int | None = setting(
@@ -235,17 +260,34 @@ class TextSettings(ClassSettings, AnswerSettings):
         high=500_000,
     )
     longest: int = setting(400, "tokens of a text that are read, the first ones", unit="tokens", low=1, high=100_000)
-    embedding_size: int | None = setting(
-        None, "numbers of a token's vector (default: as the word vectors, else 64)", unit="numbers", low=1, high=4096
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class TagSettings(EmbeddingSettings, EncoderSettings, TrainingSettings):
+    """How sentences are read, and their words labelled."""
+
+    architecture: Literal["rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "lru", "slstm", "cnn", "transformer"] = (
+        setting("lstm", "kind of network")
     )
-    buckets: int = setting(
-        1 << 16,
-        "vectors that the pieces of words share; 0: a word is known as a whole or not at all",
-        low=0,
-        high=1 << 24,
+    hidden_size: int = setting(128, "units in each layer and direction", unit="units", low=1, high=4096)
+    pooling: None = setting(None, "not for labels: each step has its own answer", only=("none",))
+    truncate: int | None = setting(
+        None, "not for sentences, whose gradient goes back through all of them", only=("none",)
     )
-    vectors: str | None = setting(None, "text file of word vectors to begin with, as of GloVe, fastText or word2vec")
-    freeze_vectors: bool = setting(False, "word vectors from a file are not changed by training")
+    crf: bool = setting(False, "judge whole sequences of labels, by which label follows which")
+    epochs: int = setting(15, "passes over the training part, at most", unit="epochs", low=1)
+    patience: int = setting(5, "stop after so many epochs without a better validation loss", unit="epochs", low=1)
+    batch_size: int = setting(16, "sentences in each batch, as many fewer as they are longer than the mean", low=1)
+    learning_rate: float = setting(5e-3, "at its highest", low=1e-7, high=10.0)
+    schedule: Literal["constant", "cosine", "one-cycle", "plateau"] = setting(
+        "one-cycle", "of the learning rate; plateau lowers it where the validation loss stands still"
+    )
+    weight_decay: float = setting(0.01, "decoupled from the gradient in adamw", low=0.0, high=1.0)
+    average: float | None = setting(
+        0.99, "decay of a moving average of the weights, which is then used in their place", low=0.0, high=0.99999
+    )
+    validation: float = setting(0.1, "sentences held back to stop early; a share below 1, or so many", low=0.0)
+    dropout: float = setting(0.4, "share of values that are dropped while training", low=0.0, high=0.95)
 
 
 @dataclass(kw_only=True, repr=False, eq=False)

@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from elman.data.cases import Cases
 from elman.data.tables import Table
 from elman.data.texts import TokenCases, read_texts, unknown_words
-from elman.data.tokens import KINDS, Tokenizer, Words, tokenizer_from
-from elman.data.vectors import read_vectors
+from elman.data.tokens import KINDS, Tokenizer, tokenizer_from
 from elman.errors import InputError
 from elman.models.encoders import encoder
 from elman.models.feedforward import FeedForward
 from elman.models.many_to_one import SequenceModel
-from elman.models.text import TextModel, TokenEmbedding
+from elman.models.text import TextModel
 from elman.tasks.case_reading import Given, as_table, is_table
 from elman.tasks.cases import LAYERS
 from elman.tasks.classes import Classes
+from elman.tasks.embedding import embedding_for, note_of, vectors_for
 from elman.tasks.explaining import Explanation, odds
 from elman.tasks.settings import RECURRENT, TextSettings
 from elman.tasks.text_baselines import text_classifiers
@@ -91,19 +91,7 @@ class TextClassifier(Classes, TextSettings):
         kind = KINDS[self.tokens]
         texts = [str(text) for text in training.values]
         self.tokenizer_: Tokenizer = kind.learned(texts, self.vocabulary)
-        self._vectors: dict[str, np.ndarray] = {}
-        if self.vectors is not None:
-            if not isinstance(self.tokenizer_, Words):
-                raise InputError(f"vectors are of words, and tokens={self.tokens!r}; choose tokens='words'")
-            self._vectors = read_vectors(self.vectors, self.tokenizer_.tokens[1:])
-            if not self._vectors:
-                raise InputError(f"{self.vectors} has none of the {len(self.tokenizer_) - 1} words of the texts")
-        elif self.freeze_vectors:
-            raise InputError("freeze_vectors=True, and there are no vectors; name their file with vectors=")
-        found = len(next(iter(self._vectors.values()))) if self._vectors else None
-        if found is not None and self.embedding_size not in (None, found):
-            raise InputError(f"embedding_size={self.embedding_size}, and {self.vectors} has {found} numbers a word")
-        self.size_ = self.embedding_size or found or SIZE
+        self._vectors, self.size_ = vectors_for(self, self.tokenizer_, SIZE)
 
     @property
     def _buckets(self) -> int | None:
@@ -132,28 +120,15 @@ class TextClassifier(Classes, TextSettings):
         cut = int((read.lengths == self.longest).sum())
         if cut:
             notes.append(f"{cut} texts were cut after {self.longest} tokens (longest)")
-        if self._vectors:
-            known = len(self._vectors) / (len(self.tokenizer_) - 1)
-            notes.append(f"{known:.1%} of the different words have a vector in {self.vectors}")
+        notes += note_of(self, self._vectors, self.tokenizer_)
         empty = sum(not text.strip() for text in read.texts)
         if empty:
             notes.append(f"{empty} texts are empty")
         return notes
 
     def _network(self) -> nn.Module:
-        table = len(self.tokenizer_) if self._buckets is None or self.vectors is not None else None
-        embedding = TokenEmbedding(self.size_, vocabulary=table, buckets=self._buckets)
-        vectors = getattr(self, "_vectors", {})
-        if vectors and embedding.table is not None and embedding.table.weight.device.type != "meta":
-            with torch.no_grad():
-                spread = float(np.std(np.stack(list(vectors.values()))))
-                for k, word in enumerate(self.tokenizer_.tokens):
-                    if word in vectors:
-                        embedding.table.weight[k] = torch.from_numpy(vectors[word])
-                if embedding.pieces is not None:  # so that neither drowns the other
-                    embedding.pieces.weight.mul_(spread / 0.1)
-        if self.freeze_vectors and embedding.table is not None:
-            embedding.table.weight.requires_grad_(False)
+        vectors = getattr(self, "_vectors", {})  # which a model that is loaded has among its weights
+        embedding = embedding_for(self, self.tokenizer_, self.size_, self._buckets, vectors)
         layers, outputs = self.num_layers or LAYERS[self.architecture], self._outputs()
         reader: SequenceModel | FeedForward
         if self.architecture == "mlp":
