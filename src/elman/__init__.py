@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from elman import kernels, layers
     from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
     from elman.layers.accelerate import accelerate, restore
+    from elman.tasks.capacity import capacity_curve
     from elman.tasks.classify import SequenceClassifier
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
+    from elman.tasks.memory import HopfieldNetwork
     from elman.tasks.regress import SequenceRegressor
     from elman.tasks.write import TextGenerator
     from elman.training.inside import look_inside
@@ -35,6 +37,8 @@ _ROOMS = {
     "SequenceRegressor": "elman.tasks.regress",
     "look_inside": "elman.training.inside",
     "TextGenerator": "elman.tasks.write",
+    "HopfieldNetwork": "elman.tasks.memory",
+    "capacity_curve": "elman.tasks.capacity",
     "load": "elman.tasks.loading",
 }
 
@@ -46,6 +50,7 @@ __all__ = [
     "RNN",
     "SLSTM",
     "Forecaster",
+    "HopfieldNetwork",
     "InputError",
     "MinGRU",
     "MinLSTM",
@@ -54,6 +59,7 @@ __all__ = [
     "TextGenerator",
     "TrainingError",
     "accelerate",
+    "capacity_curve",
     "kernels",
     "layers",
     "load",

@@ -13,6 +13,7 @@ ESTIMATORS = {
     "classify": ("elman.tasks.classify", "SequenceClassifier"),
     "regress": ("elman.tasks.regress", "SequenceRegressor"),
     "write": ("elman.tasks.write", "TextGenerator"),
+    "memory": ("elman.tasks.memory", "HopfieldNetwork"),
 }
 
 
