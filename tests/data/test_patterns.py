@@ -41,6 +41,13 @@ def test_greys_of_images_are_told_apart_at_their_middle():
     np.testing.assert_array_equal(read_cues(np.full((2, 2), 8.5), coding), [[1, 1, 1, 1]])  # of new greys, by the same
 
 
+def test_greys_of_another_scale_are_refused():
+    coding = read_patterns(np.array([[[0, 16], [9, 8]]]))[1]
+    np.testing.assert_array_equal(read_cues([[[-3, 17], [9, 8]]], coding), [[-1, 1, 1, -1]])
+    with pytest.raises(InputError, match=r"cue 0, pixel 1 is 255, but the stored images go from 0 to 16"):
+        read_cues([[[0, 255], [9, 8]]], coding)
+
+
 def test_any_numbers_are_patterns_where_they_are_wanted():
     X = np.array([[0.5, 3.0], [-2.0, 1.0]])
     values, coding, _ = read_patterns(X, numbers=True)

@@ -141,6 +141,14 @@ def _coded(flat: np.ndarray, coding: Coding, what: str) -> np.ndarray:
     if coding.kind == "numbers":
         return flat.astype(np.float64)
     if coding.kind == "grey":
+        air = (coding.high - coding.low) / 2  # noise may go beyond what is stored, another scale must not
+        far = np.argwhere((flat < coding.low - air) | (flat > coding.high + air))
+        if len(far):
+            row, unit = (int(k) for k in far[0])
+            raise InputError(
+                f"{what} {row}, pixel {unit} is {flat[row, unit]:g}, but the stored images go from {coding.low:g} to "
+                f"{coding.high:g}; bring both to one scale"
+            )
         return np.where(flat > coding.threshold, 1.0, -1.0)
     wrong = np.argwhere(~np.isin(flat, (coding.low, coding.high)))
     if len(wrong):

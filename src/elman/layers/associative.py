@@ -34,6 +34,7 @@ from scipy.sparse.linalg import eigsh
 from scipy.special import xlogy
 from torch import Tensor, nn
 
+from .blas import one_thread_for
 from .storage import RULES, Array
 
 Storage = Literal["hebbian", "storkey", "pseudo-inverse"]
@@ -112,7 +113,8 @@ class AssociativeMemory(nn.Module):
         A zero diagonal keeps what the projection stores, and makes its basins larger (Kanter and Sompolinsky 1987).
         """
         memory = cls(patterns.shape[1], len(patterns))
-        weight = RULES[storage](patterns)
+        with one_thread_for(patterns.shape[1]):
+            weight = RULES[storage](patterns)
         if not self_coupling:
             np.fill_diagonal(weight, 0)
         memory.weight.copy_(torch.from_numpy((weight + weight.T) / 2))
@@ -157,6 +159,10 @@ class AssociativeMemory(nn.Module):
         order: in which asynchronous units turn; a random one is drawn anew for each sweep from `seed`, alike for all
         states, so that no state depends on the others of its batch.
         """
+        with one_thread_for(len(self.weight)):
+            return self._settle(states, update, order, seed, steps, record)
+
+    def _settle(self, states: Array, update: Update, order: Order, seed: int, steps: int, record: bool) -> Path:
         S = np.array(states.T, dtype=np.float64, order="C")
         path = Path.beginning(S, record)
         draw, tie = np.random.default_rng(seed), self.tie()
@@ -198,7 +204,8 @@ class AssociativeMemory(nn.Module):
             now, field = s[units], h[units]
             if not (field * now < -tie).any():
                 continue  # and none will, as long as no other unit of the block turns
-            coupled, change = W[np.ix_(units, units)], np.zeros_like(now)
+            rows, change = W[units], np.zeros_like(now)
+            coupled = rows[:, units]
             for k in range(len(units)):
                 turns = field[k] * now[k] < -tie
                 if not turns.any():
@@ -211,7 +218,7 @@ class AssociativeMemory(nn.Module):
                 field += coupled[:, k, None] * change[k]
             s[units] = now
             turned = change.any(axis=0)
-            h[:, turned] += W[:, units] @ change[:, turned]
+            h[:, turned] += rows.T @ change[:, turned]  # W is symmetric, and its rows are the faster to fetch
 
     # --- graded units ---
 
