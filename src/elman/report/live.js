@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources bc5e33bdab2fb9815751d7164f911485e819bbda46ae568e1247b89d1f11e7d8 */
+/* elman's viewer, made by `make viewer` from sources 9f30004425638822ede8de3f6a577e1362cfae4fe8d5b1f33000eb9d24234704 */
 /*! uPlot
 The MIT License (MIT)
 

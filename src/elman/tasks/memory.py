@@ -1,6 +1,7 @@
 """HopfieldNetwork: stores patterns, and recalls the stored one from a damaged one."""
 
 import os
+import time
 import warnings
 from dataclasses import dataclass
 from hashlib import sha256
@@ -108,10 +109,14 @@ class HopfieldNetwork(MemorySettings, Estimator):
         self.notes_ = [f"{note[0].upper()}{note[1:]}."] if note else []
         hashed = sha256(values.tobytes()).hexdigest()
         record = self._open_run(run, {"sha256": hashed, "patterns": len(values)}, resume=False, force=force)
+        began = time.perf_counter()
         self.network_ = self._stored(values, theta)
-        self.history_ = []
+        self.history_ = [self._made_of(), {"event": "end", "reason": "stored", "seconds": time.perf_counter() - began}]
         self._warn_of(values)
         if record:
+            for event in self.history_:
+                record.record(**event)
+            record.flush()
             self.save(record.model_path)
             save_trials(self, record.path)
         return self
@@ -128,6 +133,15 @@ class HopfieldNetwork(MemorySettings, Estimator):
                     f"than {longest:.4g}; leave it out to have the longest that is safe"
                 )
         return memory
+
+    def _made_of(self) -> dict[str, Any]:
+        """What a model card says of it."""
+        network, N = self.network_, self.n_features_in_
+        stored = network.patterns.numel() if isinstance(network, DenseMemory) else network.weight.numel()
+        work = 2 * stored if isinstance(network, DenseMemory) else stored
+        row = {"name": "units", "kind": type(network).__name__, "inputs": N, "outputs": N}
+        numbers = {"parameters": stored, "state": N, "multiply_adds": work}
+        return {"event": "model", "layers": [{**row, **numbers}], **numbers}
 
     def _warn_of(self, values: np.ndarray) -> None:
         """What will keep patterns from being recalled, as warnings and notes."""

@@ -1,5 +1,6 @@
 """What a memory's page shows: some recalls of damaged patterns from begin to end, and how much damage is too much."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,13 +80,17 @@ def _recalled(network: "HopfieldNetwork", patterns: np.ndarray, p: int, draw: np
 
 
 def _descents(memory: AssociativeMemory, cue: np.ndarray, order: Order, seed: int) -> dict[str, list[float]]:
-    """The energy of one cue after each unit that turns, one by one, and after each step in which all turn at once."""
+    """The energy of one cue after each unit that turns, one by one, and after each step in which all turn at once.
+
+    `turned`: how many units have turned by each of these steps.
+    """
     one = memory.settle(cue, order=order, seed=seed, record=True)
     all_at_once = memory.settle(cue, update="synchronous", steps=30, record=True)
-    start = memory.energy(cue)
+    start, states = memory.energy(cue), all_at_once.states or []
     return {
         "asynchronous": _short(start[0] + np.concatenate([[0.0], *[fall for *_, fall in one.falls]]).cumsum()),
-        "synchronous": _short(np.array([memory.energy(s)[0] for s in all_at_once.states or ()])),
+        "synchronous": _short(np.array([memory.energy(s)[0] for s in states])),
+        "turned": _short(np.cumsum([0, *[(a != b).sum() for a, b in pairwise(states)]])),
     }
 
 
