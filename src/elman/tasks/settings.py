@@ -127,10 +127,10 @@ class EncoderSettings:
     )
     dropout: float = setting(0.2, "share of values that are dropped while training", low=0.0, high=0.95)
     bidirectional: bool = setting(True, "read sequences from both ends", only=RECURRENT)
-    pooling: Literal["last", "mean", "max", "summary", "attention"] | None = setting(
+    pooling: Literal["last", "mean", "max", "summary", "attention", "hopfield"] | None = setting(
         None,
-        "what is made of all steps: the last, their mean, maximum, these three, or a learned weighted mean (default: "
-        "summary)",
+        "what is made of all steps: the last, their mean, maximum, these three, a learned weighted mean, or a learned "
+        "query of a Hopfield network (default: summary)",
         only=(*RECURRENT, "cnn", "transformer"),
     )
     kernel_size: int | None = setting(
