@@ -84,7 +84,7 @@ function panels(told, state, say) {
     const recall = now(), x = recall.energy.map((_, k) => k), last = recall.overlaps.map((row) => row.at(-1)), best = last.indexOf(Math.max(...last));
     return {
       title: `Overlap: at the end ${number(last[best])} with pattern ${recall.near[best]}${best ? `, not with pattern ${recall.pattern}` : ""}`,
-      how: "1 is the stored pattern itself, 0 as unlike it as chance, −1 its negative, which is a fixed point too. The pattern that was damaged is bold; of the others the nearest are shown.",
+      how: `1 is the stored pattern itself, 0 as unlike it as chance, −1 its negative${told.kind === "modern" ? "" : ", which is at rest too"}. The pattern that was damaged is bold; of the others the nearest are shown.`,
       yLabel: "overlap with a stored pattern", own: true, xLabel: "step", yRange: [Math.min(-0.05, ...recall.overlaps.flat()) - 0.05, 1.05],
       series: recall.near.map((p, k) => ({ name: `pattern ${p}`, x, y: recall.overlaps[k], colour: COLOURS[k % 6], width: k ? 1.5 : 3, dash: k ? [5, 3] : undefined })),
     };

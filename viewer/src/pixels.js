@@ -9,15 +9,19 @@ export function sides(shape) {
   return [Math.ceil(shape[0] / wide), wide];
 }
 
-// Grey by value, from `low` (the page's ground) to `high` (its ink).
+// Grey by value, from `low` (the page's ground) to `high` (its ink). Drawn as one image, so that no seams show between the squares.
 export function grid(c, values, shape, { x, y, size, low = -1, high = 1 }) {
   const [rows, columns] = sides(shape), side = size / Math.max(rows, columns), [dark, light] = isDark() ? [24, 236] : [250, 20];
+  const image = document.createElement("canvas");
+  Object.assign(image, { width: columns, height: rows });
+  const context = image.getContext("2d"), pixels = context.createImageData(columns, rows);
   values.forEach((v, k) => {
     const share = Math.min(1, Math.max(0, (v - low) / (high - low || 1))), grey = Math.round(dark + share * (light - dark));
-    c.fillStyle = `rgb(${grey},${grey},${grey})`;
-    const column = k % columns, row = Math.floor(k / columns), left = Math.round(column * side), top = Math.round(row * side);
-    c.fillRect(x + left, y + top, Math.round((column + 1) * side) - left, Math.round((row + 1) * side) - top);
+    pixels.data.set([grey, grey, grey, 255], 4 * k);
   });
+  context.putImageData(pixels, 0, 0);
+  c.imageSmoothingEnabled = false;
+  c.drawImage(image, x, y, columns * side, rows * side);
   c.strokeStyle = colour("muted");
   c.lineWidth = 1;
   c.strokeRect(x - 0.5, y - 0.5, columns * side + 1, rows * side + 1);

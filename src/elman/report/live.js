@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources 9f30004425638822ede8de3f6a577e1362cfae4fe8d5b1f33000eb9d24234704 */
+/* elman's viewer, made by `make viewer` from sources 00b5f9fffcae497fceae4f91caabdf46cbdb3939ee02b1b19ee9d0b25d495a57 */
 /*! uPlot
 The MIT License (MIT)
 
