@@ -43,6 +43,8 @@ def test_one_seed_measures_the_same_and_a_curve_without_a_fall_has_no_transition
         ({"N": 1}, "two units and one trial, found N=1"),
         ({"N": 10, "loads": [0.01]}, "a load of 0.01 of 10 units is no pattern"),
         ({"N": 10, "storages": ["hebb"]}, "one of hebbian"),
+        ({"N": 10, "update": "at once"}, "one of asynchronous"),
+        ({"N": 10, "max_steps": 0}, "max_steps is 0"),
         ({"N": 10, "noises": [2.0], "loads": [0.5]}, "from 0 to 1"),
     ],
 )

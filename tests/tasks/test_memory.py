@@ -152,6 +152,12 @@ def test_settings_that_do_not_fit(settings, more, said):
         HopfieldNetwork(**settings).fit(patterns_of(6, 100), **more)
 
 
+def test_what_can_not_be_stored_leaves_no_folder(tmp_path):
+    with pytest.raises(InputError, match="the energy can rise"):
+        HopfieldNetwork(kind="continuous", time_step=1.0).fit(patterns_of(6, 100), run=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_cues_that_do_not_fit():
     network = HopfieldNetwork().fit(patterns_of(3, 50))
     for call in (network.predict, network.recall, network.energy, network.score):

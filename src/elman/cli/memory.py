@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN = 4  # recalls in the terminal
 DAMAGE = 0.2
+AT_ONCE = 32  # recalls whose whole way is held in memory
 
 
 def fit_memory(
@@ -131,9 +132,7 @@ def recall(
 def _tried(network: "HopfieldNetwork", names: Sequence[str], damage: float, seed: int) -> list[dict[str, Any]]:
     """Recalls of the stored patterns from damaged ones, with whether each is right."""
     stored = network.network_.patterns.numpy()
-    told = _recalled(network, _spoiled(network, stored, damage, seed), names)
-    right = network.right(network.settled(_spoiled(network, stored, damage, seed)), stored)
-    return [{**one, "right": bool(whether)} for one, whether in zip(told, right, strict=True)]
+    return _recalled(network, _spoiled(network, stored, damage, seed), names, stored)
 
 
 def _spoiled(network: "HopfieldNetwork", cues: "np.ndarray", damage: float, seed: int) -> "np.ndarray":
@@ -144,20 +143,29 @@ def _spoiled(network: "HopfieldNetwork", cues: "np.ndarray", damage: float, seed
     return spoiled(network, cues, damage, np.random.default_rng(seed))
 
 
-def _recalled(network: "HopfieldNetwork", cues: "np.ndarray", names: Sequence[str]) -> list[dict[str, Any]]:
-    way = network.recall(network.coding_.write(cues))
-    return [
-        {
-            "cue": name,
-            "stored": int(way.nearest[k]),
-            "overlap": round(float(way.overlaps[-1, k, way.nearest[k]]), 4),
-            "steps": int(way.steps[k]),
-            "rests": bool(way.converged[k]),
-            "before": _grid(way.states[0, k], network.coding_.shape),
-            "after": _grid(way.states[-1, k], network.coding_.shape),
-        }
-        for k, name in enumerate(names)
-    ]
+def _recalled(
+    network: "HopfieldNetwork", cues: "np.ndarray", names: Sequence[str], truth: "np.ndarray | None" = None
+) -> list[dict[str, Any]]:
+    """What is recalled from each cue (n, N), a row to print; with `truth` (n, N) also whether it is right."""
+    told: list[dict[str, Any]] = []
+    for begin in range(0, len(cues), AT_ONCE):
+        part = slice(begin, begin + AT_ONCE)
+        way = network.recall(network.coding_.write(cues[part]))
+        for k, name in enumerate(names[part]):
+            told.append(
+                {
+                    "cue": name,
+                    "stored": int(way.nearest[k]),
+                    "overlap": round(float(way.overlaps[-1, k, way.nearest[k]]), 4),
+                    "steps": int(way.steps[k]),
+                    "rests": bool(way.converged[k]),
+                    "before": _grid(way.states[0, k], network.coding_.shape),
+                    "after": _grid(way.states[-1, k], network.coding_.shape),
+                }
+            )
+            if truth is not None:
+                told[-1]["right"] = bool(network.right(way.states[-1, [k]], truth[[begin + k]])[0])
+    return told
 
 
 def _show(told: Sequence[dict[str, Any]]) -> None:

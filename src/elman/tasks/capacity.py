@@ -1,7 +1,6 @@
 """How many random patterns an associative memory holds, measured: recall against load and against noise."""
 
 from collections.abc import Sequence
-from typing import get_args
 
 import numpy as np
 import polars as pl
@@ -44,8 +43,7 @@ def capacity_curve(
         if round(load * N) < 1:
             raise InputError(f"a load of {load:g} of {N} units is no pattern; expected at least {1 / N:g}")
     for storage in storages:
-        if storage not in get_args(Storage):
-            check_settings(MemorySettings(storage=storage))
+        check_settings(MemorySettings(storage=storage, update=update, max_steps=max_steps))
     rows = []
     for load in loads:
         P = round(load * N)

@@ -107,10 +107,10 @@ class HopfieldNetwork(MemorySettings, Estimator):
         theta = _thresholds(thresholds, values.shape[1], self.kind)
         self.n_features_in_ = values.shape[1]
         self.notes_ = [f"{note[0].upper()}{note[1:]}."] if note else []
+        began = time.perf_counter()
+        self.network_ = self._stored(values, theta)  # before there is a folder: what can't be stored leaves none
         hashed = sha256(values.tobytes()).hexdigest()
         record = self._open_run(run, {"sha256": hashed, "patterns": len(values)}, resume=False, force=force)
-        began = time.perf_counter()
-        self.network_ = self._stored(values, theta)
         self.history_ = [self._made_of(), {"event": "end", "reason": "stored", "seconds": time.perf_counter() - began}]
         self._warn_of(values)
         if record:

@@ -46,12 +46,11 @@ def trials_of(network: "HopfieldNetwork") -> dict[str, Any]:
 
 
 def spoiled(network: "HopfieldNetwork", patterns: np.ndarray, share: float, draw: np.random.Generator) -> np.ndarray:
-    """Patterns with a share of their units turned; of patterns of numbers, this share takes those of another one's."""
+    """Patterns with a share of their units turned; of patterns of numbers, these take any of the stored numbers."""
     if network.kind != "modern":
         return damaged(patterns, share, draw)
-    stored = network.network_.patterns.numpy()
-    shuffled = draw.permuted(np.repeat(stored.reshape(1, -1), len(patterns), 0), axis=1)[:, : stored.shape[1]]
-    return np.where(damaged(np.ones_like(patterns), share, draw) < 0, shuffled, patterns)
+    others = draw.choice(network.network_.patterns.numpy().ravel(), patterns.shape)
+    return np.where(damaged(np.ones_like(patterns), share, draw) < 0, others, patterns)
 
 
 def _recalled(network: "HopfieldNetwork", patterns: np.ndarray, p: int, draw: np.random.Generator) -> dict[str, Any]:
