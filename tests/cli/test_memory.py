@@ -41,7 +41,7 @@ def test_help_imports_nothing_heavy():
 
 
 def test_a_run_holds_the_model_and_the_page(fitted, digits, tmp_path, capsys):
-    assert {p.name for p in fitted.iterdir()} == {"config.toml", "memory.json", "model", "report.html"}
+    assert {p.name for p in fitted.iterdir()} == {"config.toml", "events.jsonl", "memory.json", "model", "report.html"}
     out = tmp_path / "again"
     assert run(["fit", "memory", str(digits), "--config", str(fitted / "config.toml"), "-o", str(out)]) == 0
     said, told = capsys.readouterr()
