@@ -211,6 +211,16 @@ def test_a_run_keeps_what_its_page_shows(tmp_path):
     np.testing.assert_array_equal(elman.load(tmp_path / "run").predict(x.reshape(6, 8, 8)), x.reshape(6, 8, 8))
 
 
+def test_frames_of_a_long_way_lie_close_at_its_begin():
+    from elman.tasks.memory_trials import FRAMES, _kept
+
+    assert _kept(1) == [0] and _kept(FRAMES) == list(range(FRAMES))
+    for states in (FRAMES + 1, 70, 2001):
+        kept = _kept(states)
+        assert kept[0] == 0 and kept[1] == 1 and kept[-1] == states - 1 and len(kept) <= FRAMES
+        assert (np.diff(kept, 2) >= 0).all()
+
+
 def test_a_changed_model_is_refused(tmp_path):
     folder = HopfieldNetwork().fit(patterns_of(3, 30)).save(tmp_path / "model")
     config = (folder / "config.json").read_text()

@@ -118,8 +118,10 @@ def _capacity(network: "HopfieldNetwork") -> dict[str, Any]:
 
 
 def _kept(states: int) -> list[int]:
-    """At most FRAMES of so many states, the first and the last among them."""
-    return sorted({round(k) for k in np.linspace(0, states - 1, min(states, FRAMES))})
+    """At most FRAMES of so many states, the first and the last among them; more of the first, in which most happens."""
+    if states <= FRAMES:
+        return list(range(states))
+    return sorted({0, *(round(k) for k in np.geomspace(1, states - 1, FRAMES - 1))})
 
 
 def _short(values: np.ndarray) -> list[float]:
