@@ -40,7 +40,7 @@ def results(tmp_path_factory):
 
 
 def test_each_benchmark_has_a_quick_run():
-    others = {"cells", "training", "communication", "hotspots", "quality", "writing"}
+    others = {"cells", "training", "communication", "hotspots", "quality", "writing", "capacity"}
     assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(ROWS) | PARTS | others
 
 
@@ -100,6 +100,17 @@ def test_the_benchmark_of_writing_runs_and_draws(tmp_path):
     assert list(json.loads(path.read_text())["rows"]) == ["default", "gru", "rnn", "anchor"]
     assert "| gru | 5 | 2 | 60 | 1.500 | 2.164 |" in page.read_text()
     assert "gru: 1.500 nats after 60 s" in (tmp_path / "writing-dark.svg").read_text()
+
+
+def test_the_benchmark_of_capacity_runs(tmp_path):
+    said = run(
+        BENCHMARKS / "capacity.py", "--units", "40,80", "--trials", "1", "--json", tmp_path / "capacity.json",
+        "--pictures", tmp_path,
+    )  # fmt: skip
+    assert "hebbian, 80 units: half is found at" in said and "pseudo-inverse: half is found at" in said
+    found = json.loads((tmp_path / "capacity.json").read_text())
+    assert {row["units"] for row in found["edge"]} == {40, 80} and len(found["seconds"]) == 2
+    assert "0.138" in (tmp_path / "capacity-dark.svg").read_text() and (tmp_path / "rules-light.svg").is_file()
 
 
 @pytest.mark.slow

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from elman import kernels, layers
     from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
     from elman.layers.accelerate import accelerate, restore
+    from elman.tasks.capacity import capacity_curve
     from elman.tasks.classify import SequenceClassifier
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
+    from elman.tasks.memory import HopfieldNetwork
     from elman.tasks.regress import SequenceRegressor
     from elman.tasks.tag import SequenceTagger
     from elman.tasks.text import TextClassifier
@@ -39,6 +41,8 @@ _ROOMS = {
     "SequenceTagger": "elman.tasks.tag",
     "TextClassifier": "elman.tasks.text",
     "TextGenerator": "elman.tasks.write",
+    "HopfieldNetwork": "elman.tasks.memory",
+    "capacity_curve": "elman.tasks.capacity",
     "load": "elman.tasks.loading",
 }
 
@@ -50,6 +54,7 @@ __all__ = [
     "RNN",
     "SLSTM",
     "Forecaster",
+    "HopfieldNetwork",
     "InputError",
     "MinGRU",
     "MinLSTM",
@@ -60,6 +65,7 @@ __all__ = [
     "TextGenerator",
     "TrainingError",
     "accelerate",
+    "capacity_curve",
     "kernels",
     "layers",
     "load",

@@ -15,6 +15,7 @@ from elman.cli.diagnose import diagnose
 from elman.cli.doctor import doctor
 from elman.cli.fit import fit_forecast
 from elman.cli.fit_cases import fit_classify, fit_regress
+from elman.cli.memory import fit_memory, recall
 from elman.cli.options import by_commas, settings_file
 from elman.cli.predict import predict
 from elman.cli.report import report
@@ -38,8 +39,9 @@ fit.command(fit_classify, name="classify")
 fit.command(fit_regress, name="regress")
 fit.command(fit_text, name="text")
 fit.command(fit_write, name="write")
+fit.command(fit_memory, name="memory")
 app.command(fit)
-for command in (demo, predict, explain, write, surprise, report, watch, diagnose, doctor):
+for command in (demo, predict, explain, write, surprise, recall, report, watch, diagnose, doctor):
     app.command(command)
 
 

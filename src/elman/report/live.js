@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources c03a9f0c843d30f000b9dd3d5be412d495e2bdca71c893ae9246380da66b8cc3 */
+/* elman's viewer, made by `make viewer` from sources 6393f0c896070e9bd8caa3e889612045da0e5487b6b969f7b15dcd7cba14c6dc */
 /*! uPlot
 The MIT License (MIT)
 

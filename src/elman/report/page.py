@@ -21,6 +21,7 @@ from elman.report.event_warnings import event_warnings
 from elman.report.fans import fans_of
 from elman.report.forecasts import forecasts
 from elman.report.inside import inside_of
+from elman.report.memory import is_memory, memories, memory_numbers, memory_of, memory_title, memory_verdict
 from elman.report.panels import Panel
 from elman.report.play import networks_of_page
 from elman.report.recording import embedded, record_of
@@ -77,6 +78,7 @@ def page_of(
     read = [read_run(Path(run)) for run in runs]
     groups, names = groups_of(read), names_of(read)
     compared = comparison(read, groups)
+    memory = memory_of(read[0]) if memories(read) else None
     environment = Environment(
         loader=PackageLoader("elman.report", ""),
         autoescape=True,
@@ -86,9 +88,10 @@ def page_of(
     )
     environment.globals["svg"] = Markup  # only for what Chart.svg made, which escapes the words it is given
     return environment.get_template("page.html").render(
-        title=title or _title(groups, read),
-        verdict=verdict(groups) if groups else unscored_verdict(read, compared),
-        numbers=headline(groups[0]) if groups else unscored_numbers(read[0]),
+        title=title or (memory_title(read[0], memory) if memory else _title(groups, read)),
+        verdict=memory_verdict(memory) if memory else verdict(groups) if groups else unscored_verdict(read, compared),
+        numbers=memory_numbers(memory) if memory else headline(groups[0]) if groups else unscored_numbers(read[0]),
+        memory=memory is not None,
         notes=_notes(read, groups),
         about=_about(groups[0].first) if groups else "",
         training=panels.training(read),
@@ -122,6 +125,8 @@ def page_of(
 def _record(run: Run, name: str, runs: int, *, apart: bool) -> dict[str, Any]:
     """All numbers of one run of so many that the page has; less where what was seen inside has a page of its own."""
     whole = {**record_of(run, name), "fans": fans_of(run)}
+    if is_memory(run):
+        whole["memory"] = memory_of(run)
     if apart:
         return {**whole, "layers": [], "snapshots": [], "inside": {"missing": APART}}
     return {**whole, "snapshots": snapshots_of(run.path), "inside": inside_of(run, 1 / runs)}

@@ -15,6 +15,7 @@ ESTIMATORS = {
     "text": ("elman.tasks.text", "TextClassifier"),
     "regress": ("elman.tasks.regress", "SequenceRegressor"),
     "write": ("elman.tasks.write", "TextGenerator"),
+    "memory": ("elman.tasks.memory", "HopfieldNetwork"),
 }
 
 

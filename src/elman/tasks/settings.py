@@ -127,10 +127,10 @@ class EncoderSettings:
     )
     dropout: float = setting(0.2, "share of values that are dropped while training", low=0.0, high=0.95)
     bidirectional: bool = setting(True, "read sequences from both ends", only=RECURRENT)
-    pooling: Literal["last", "mean", "max", "summary", "attention"] | None = setting(
+    pooling: Literal["last", "mean", "max", "summary", "attention", "hopfield"] | None = setting(
         None,
-        "what is made of all steps: the last, their mean, maximum, these three, or a learned weighted mean (default: "
-        "summary)",
+        "what is made of all steps: the last, their mean, maximum, these three, a learned weighted mean, or a learned "
+        "query of a Hopfield network (default: summary)",
         only=(*RECURRENT, "cnn", "transformer"),
     )
     kernel_size: int | None = setting(
@@ -295,15 +295,16 @@ class RegressSettings(CaseSettings):
     """What number is predicted."""
 
 
-def check_architecture(settings: Any) -> None:
-    """InputError for the first setting that was changed and does not apply to the architecture."""
+def check_architecture(settings: Any, by: str = "architecture") -> None:
+    """InputError for the first setting that was changed and does not apply to the architecture, or what `by` names."""
+    chosen = getattr(settings, by)
     for f in fields(settings):
         only = f.metadata["only"]
         value = getattr(settings, f.name)
-        if not only or settings.architecture in only or value == f.default:
+        if not only or chosen in only or value == f.default:
             continue
         raise InputError(
-            f"{f.name}={value!r} does not apply to architecture={settings.architecture!r}; "
+            f"{f.name}={value!r} does not apply to {by}={chosen!r}; "
             + (f.metadata["help"] if only == ("none",) else f"it is a setting of {', '.join(only)}")
         )
 
@@ -338,6 +339,41 @@ class WriteSettings(TrainingSettings):
     validation: float = setting(
         0.1, "last part of the text, held back to judge by; a share below 1, or tokens", low=0.0
     )
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class MemorySettings:
+    """How patterns are stored, and how they are recalled."""
+
+    kind: Literal["binary", "continuous", "modern"] = setting(
+        "binary", "units of -1 and 1, graded ones, or the modern network for patterns of any numbers"
+    )
+    storage: Literal["hebbian", "storkey", "pseudo-inverse"] = setting(
+        "hebbian", "rule by which patterns become weights", only=("binary", "continuous")
+    )
+    update: Literal["asynchronous", "synchronous"] = setting(
+        "asynchronous", "units turn one after the other (Hopfield), or all at once (Little)", only=("binary",)
+    )
+    order: Literal["random", "sequential"] = setting(
+        "random", "in which asynchronous units turn, drawn anew for each sweep or as they stand", only=("binary",)
+    )
+    self_coupling: bool = setting(
+        False, "a unit is coupled to itself, as the hebbian and pseudo-inverse rules say", only=("binary", "continuous")
+    )
+    beta: float | None = setting(
+        None,
+        "gain of graded units (default: 10), or inverse temperature (default: by how far the patterns lie apart)",
+        low=1e-6, high=1e6, only=("continuous", "modern"),
+    )  # fmt: skip
+    time_step: float | None = setting(
+        None, "of graded units (default: the longest with which the energy can't rise)", low=1e-6, high=1.0,
+        only=("continuous",),
+    )  # fmt: skip
+    normalise: bool = setting(True, "compare patterns without their mean and at one length", only=("modern",))
+    max_steps: int | None = setting(
+        None, "sweeps, or steps, until a recall is cut short (default: 100, continuous 2000)", unit="steps", low=1
+    )
+    seed: int = setting(0, "of the order in which units turn", low=0, high=2**53)
 
 
 def check_settings(settings: Any) -> None:
