@@ -19,6 +19,7 @@ from elman.cli.memory import fit_memory, recall
 from elman.cli.options import by_commas, settings_file
 from elman.cli.predict import predict
 from elman.cli.report import report
+from elman.cli.tag import fit_tag
 from elman.cli.terminal import say
 from elman.cli.text import explain, fit_text
 from elman.cli.watch import watch
@@ -37,6 +38,7 @@ fit = App(name="fit", help="Train a network on your data.")
 fit.command(fit_forecast, name="forecast")
 fit.command(fit_classify, name="classify")
 fit.command(fit_regress, name="regress")
+fit.command(fit_tag, name="tag")
 fit.command(fit_text, name="text")
 fit.command(fit_write, name="write")
 fit.command(fit_memory, name="memory")

@@ -13,11 +13,11 @@ from elman.errors import InputError
 
 @dataclass(frozen=True)
 class Tagged:
-    """Sentences of words, and their labels where there are any; lines: where in a file each sentence began."""
+    """Sentences of words, their labels where there are any, and the file that they were read from."""
 
     words: tuple[tuple[str, ...], ...]
     labels: tuple[tuple[str, ...], ...] | None = None
-    name: str = "the data"
+    path: Path | None = None
 
 
 def read_tagged(
@@ -63,7 +63,7 @@ def read_tagged(
     if not kept:
         raise InputError(f"{path} holds no words")
     found = tuple(tuple(words[k]) for k in kept)
-    return Tagged(found, tuple(tuple(labels[k]) for k in kept) if with_labels else None, path.name)
+    return Tagged(found, tuple(tuple(labels[k]) for k in kept) if with_labels else None, path)
 
 
 def as_sentences(X: Any) -> tuple[tuple[str, ...], ...]:

@@ -86,7 +86,7 @@ class SequenceTagger(TagSettings, Estimator):
         lessons = self._prepare(given, labels, rest[train], rest[validate])
         check_optimizer(self, self._network)
         facts = {
-            "path": str(X) if isinstance(X, str | os.PathLike) else None,
+            "path": str(given.path) if isinstance(given, Tagged) and given.path else None,
             "sha256": _digest(given, labels),
             "sentences": len(labels),
             "test": None if test is None else str(test),
