@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman.report.alerts import alerts
+from elman.report.reading import read_run
 from elman.report.recording import COLUMNS, LOWEST, POINTS, STEPS, embedded, record_of
-from elman.report.runs import names_of, read_run
+from elman.report.runs import names_of
 from elman.report.training import words_of
 from elman.training.diagnosis import HEALTHY
 
