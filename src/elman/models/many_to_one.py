@@ -35,6 +35,12 @@ class SequenceModel(nn.Module):
         """`(B, T, I)`, with the number of steps of each sequence `(B)` where they differ, to `(B, output_size)`."""
         return self.head(self.dropout(self.pool(self.encoder(x, lengths), lengths)))
 
+    def as_it_reads(self, x: Tensor) -> Tensor:
+        """`(B, T, I)` to `(B, T, output_size)`: what it says after each step; a bidirectional one at once, T = 1."""
+        if self.bidirectional:
+            return self(x)[:, None]
+        return self.head(self.pool.so_far(self.encoder(x)))
+
     def at_the_end(self, x: Tensor) -> Tensor:
         """What the head makes of the last step, as if it were the only one: a look inside asks for that."""
         return self.head(self.pool(last_step(self.encoder(x), None, self.bidirectional)[:, None]))

@@ -130,9 +130,13 @@ def _trust(scores: ClassScores, of: str) -> Panel:
         "too sure of itself; above it, it could be surer."
     )
     figure = reliability(
-        scores.reliability, "Reliability: how sure it was, and how often it was right", how, ("cases", scores.unit),
+        scores.reliability,
+        "Reliability: how sure it was, and how often it was right",
+        how,
+        "share of them that it named right",
+        ("cases", scores.unit),
         ("accuracy", "right"),
-    )  # fmt: skip
+    )
     return Panel("reliability", "How far its probabilities can be trusted", f"{of}.", [figure])
 
 

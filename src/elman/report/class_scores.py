@@ -10,6 +10,8 @@ from elman.report import words
 from elman.report.runs import Metric, Row, Scores
 from elman.report.scores import HIGH, LOW, Column
 
+UNNAMED = "class"  # what a target is called that had no name
+
 
 def points(gap: float) -> str:
     """
@@ -43,7 +45,8 @@ class ClassScores(Scores):
         "Accuracy: the share of cases named right. Balanced: the mean over the classes of the share found of each, so "
         "that rare classes count as much as frequent ones. Macro F1: the mean over the classes of precision and share "
         "found in one. Log loss and Brier: how far the probabilities were from the truth; lower is better. ECE: how "
-        "far “80 % sure” is from right in 80 of 100 cases; best is 0."
+        "far “80 % sure” is from right in 80 of 100 cases; 0 is best, but not marked, as who always names the most "
+        "frequent class, and as sure as it is frequent, has it too."
     )
     measures: ClassVar[Sequence[Column]] = (
         Column("accuracy", "accuracy", words.percent, HIGH),
@@ -51,7 +54,7 @@ class ClassScores(Scores):
         Column("macro F1", "f1_macro", words.score, HIGH),
         Column("log loss", "log_loss", words.score, LOW),
         Column("Brier", "brier", words.score, LOW),
-        Column("ECE", "calibration_error", words.percent, LOW),
+        Column("ECE", "calibration_error", words.percent),
     )
     unit: ClassVar[str] = "cases"
 
@@ -66,8 +69,12 @@ class ClassScores(Scores):
             if [len(row) for row in matrix] != [len(classes)] * len(classes):
                 raise ValueError(f"a confusion matrix is not {len(classes)} by {len(classes)}")
         bins = [row for row in raw.get("reliability") or () if isinstance(row, dict)]
-        fields = super()._fields({"target": "class", **raw})
+        fields = super()._fields({"target": UNNAMED, **raw})
         return fields | {"classes": classes, "confusion": confusion, "reliability": bins}
+
+    @property
+    def title(self) -> str:
+        return f"Classifying by {self.target}"
 
     @property
     def count(self) -> int | None:
@@ -89,7 +96,8 @@ class ClassScores(Scores):
 
     def found(self, network: str, value: float) -> str:
         of = f" of {words.cases(self.count)}" if self.count is not None else ""
-        return f"{network} names {self.target} right in {words.percent(value)}{of} {self.unit}"
+        target = "the class" if self.target == UNNAMED else self.target
+        return f"{network} names {target} right in {words.percent(value)}{of} {self.unit}"
 
     def numbers(self, mean: Callable[..., float | None], best: tuple[str, float] | None) -> list[tuple[str, str]]:
         numbers = [(f"of the {self.unit} named right (accuracy)", words.percent(mean("accuracy")))]
@@ -134,6 +142,13 @@ class TagScores(ClassScores):
         *ClassScores.measures[1:],
     )
     unit: ClassVar[str] = "words"
+
+    @property
+    def title(self) -> str:
+        return "Tagging each word"
+
+    def found(self, network: str, value: float) -> str:
+        return f"{network} gives {words.percent(value)} of {words.cases(self.count)} words the right tag"
 
     def numbers(self, mean: Callable[..., float | None], best: tuple[str, float] | None) -> list[tuple[str, str]]:
         numbers = super().numbers(mean, best)

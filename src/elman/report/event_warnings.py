@@ -60,6 +60,7 @@ def event_warnings(run: Run) -> Panel | None:
                 bins,
                 "Reliability: the probability given, and how often the event came",
                 "Dots on the dotted line: an event given 30 % came in 30 of 100 cases. Below it the warnings cry wolf.",
+                "share of cases in which the event came",
                 ("forecasts", "forecasts"),
                 ("observed_frequency", "event came"),
             )

@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources c03a9f0c843d30f000b9dd3d5be412d495e2bdca71c893ae9246380da66b8cc3 */
+/* elman's viewer, made by `make viewer` from sources 144deb1dd6f8c071282ae4a81a959d52f833428ca3acf9e685be998f6e6c2377 */
 /*! uPlot
 The MIT License (MIT)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ from elman.report.panels import Figure, Panel
 from elman.report.runs import Metric, Run, Scores
 from elman.report.scores import HIGH, LOW, Column, Group, networks_of
 
+UNNAMED = "prediction"  # what a target is called that had no name
 DOTS = 1000  # of the scatter; of more cases every so many-th is drawn
 FAR = 12  # rows of the table of the largest errors
 
@@ -41,6 +42,15 @@ class NumberScores(Scores):
         "RMSE and MAE are in the unit of what is predicted; lower is better. R²: the share of the variance that is "
         "explained; 1 is perfect, 0 is as good as the mean, below 0 is worse."
     )
+
+    @classmethod
+    def _fields(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
+        fields = super()._fields(raw)
+        return fields | {"target": "the target" if fields["target"] == UNNAMED else fields["target"]}
+
+    @property
+    def title(self) -> str:
+        return f"Predicting {self.target}"
 
     @property
     def about(self) -> str:

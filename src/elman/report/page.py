@@ -18,6 +18,7 @@ from elman.report.card import card
 from elman.report.charts import PALETTE
 from elman.report.compare import comparison
 from elman.report.fans import fans_of
+from elman.report.feature_maps import features_of
 from elman.report.inside import inside_of
 from elman.report.panels import Panel
 from elman.report.play import networks_of_page
@@ -114,6 +115,8 @@ def page_of(
                 }
             )
         ),
+        featured=any((run.path / "features.json").exists() for run in read)
+        and not any((run.path / "inside.json").exists() for run in read),
         live=Markup(_shipped("live.js")) if live is not None else "",
         apart=apart,
         viewer=Markup(_shipped("viewer.js")),
@@ -125,7 +128,12 @@ def _record(run: Run, name: str, runs: int, *, apart: bool) -> dict[str, Any]:
     whole = {**record_of(run, name), "fans": fans_of(run)}
     if apart:
         return {**whole, "layers": [], "snapshots": [], "inside": {"missing": APART}}
-    return {**whole, "snapshots": snapshots_of(run.path), "inside": inside_of(run, 1 / runs)}
+    return {
+        **whole,
+        "snapshots": snapshots_of(run.path),
+        "inside": inside_of(run, 1 / runs),
+        "features": features_of(run, 1 / runs),
+    }
 
 
 def _shipped(name: str) -> str:

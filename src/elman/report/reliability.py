@@ -10,7 +10,9 @@ from elman.report.panels import Figure, gaps
 from elman.report.runs import Row, number
 
 
-def reliability(bins: Sequence[Row], title: str, how: str, count: tuple[str, str], came: tuple[str, str]) -> Figure:
+def reliability(
+    bins: Sequence[Row], title: str, how: str, y_label: str, count: tuple[str, str], came: tuple[str, str]
+) -> Figure:
     """Of bins with `low`, `high` and `mean_probability`.
 
     count, came: the keys of how many there are in a bin and of the share that came true, and what each is called.
@@ -20,7 +22,7 @@ def reliability(bins: Sequence[Row], title: str, how: str, count: tuple[str, str
     chart = Chart(
         title,
         "probability given",
-        f"share of cases: {happened}",
+        y_label,
         [
             Line("as it should be", [0.0, 1.0], [0.0, 1.0], "s6", 1.5, "3 4"),
             Line(

@@ -120,7 +120,9 @@ def verdict(groups: Sequence[Group]) -> list[str]:
         return [f"{quoted(group.label)} has no {metric.name}: the test part holds too few values of {scores.target}."]
     mean = fmean(values)
     seeds = f" over {words.count(len(values), _seed_word(group))}" if len(values) > 1 else ""
-    found = f"{scores.found(quoted(group.label), mean)} ({metric.name} {metric.show(mean)}{seeds})"
+    found, shown = scores.found(quoted(group.label), mean), metric.show(mean)
+    beside = (seeds.strip() and f"mean{seeds}") if shown in found else f"{metric.name} {shown}{seeds}"
+    found += f" ({beside})" if beside else ""
     sentences = [f"{found[0].upper()}{found[1:]}{_against(group, mean)}."]
     for other in groups[1:4]:
         value = networks_of(other)[0].mean(metric.key)

@@ -22,6 +22,7 @@ from elman.models.encoders import encoder
 from elman.models.feedforward import FeedForward
 from elman.models.many_to_one import ImageModel, SequenceModel
 from elman.tasks.base import Estimator
+from elman.tasks.case_inside import Told, case_inside
 from elman.tasks.case_lessons import CaseLessons, outputs_for, probe
 from elman.tasks.case_reading import Form, Given, is_table, names, one_for_each, read_to_fit, read_to_predict
 from elman.tasks.case_scoring import CaseScores
@@ -87,6 +88,10 @@ class CaseEstimator(CaseSettings, Estimator):
         """What of the outputs a look inside follows back."""
         raise NotImplementedError
 
+    def _told(self, y: np.ndarray) -> Told:
+        """What the outputs are called, and what was right, for a look inside."""
+        raise NotImplementedError
+
     def _calibrate(self, outputs: np.ndarray, y: np.ndarray) -> None:
         """Learn from the validation part what the network could not."""
 
@@ -148,6 +153,8 @@ class CaseEstimator(CaseSettings, Estimator):
             recording = self._open_run(run, facts, resume=resume, force=force, world=world)
             self._train(lessons, learning, recording, resume, on_event, world)
             if recording and world.first:
+                if self.probe:
+                    self._look_inside(lessons, learning, recording)
                 self.save(recording.model_path)
                 recording.checkpoint_path.unlink(missing_ok=True)
         return self
@@ -287,6 +294,15 @@ class CaseEstimator(CaseSettings, Estimator):
             with torch.no_grad():
                 outputs = outputs_for(network, lessons.validation).double().numpy()
         self._calibrate(outputs, learning.y[learning.validate_on])
+
+    def _look_inside(self, lessons: CaseLessons, learning: Learning, run: Run) -> None:
+        """Keep what the network does with some cases of the test part, or without one of the validation part."""
+        on = learning.test_on if len(learning.test_on) else learning.validate_on
+        size = len(self.features_.mean)
+        names = self.form_.inputs if self.form_.kind == "long" else [f"feature {k + 1}" for k in range(size)]
+        seen = case_inside(self.network_, learning.given.cases, lessons.cases, on, names, self._told(learning.y))
+        if seen is not None:
+            seen.save(run.path)
 
     def _network(self) -> nn.Module:
         size, outputs = self.features_.size, self._outputs()
