@@ -110,7 +110,7 @@ function panels(seen, view, say) {
     lines("feature-case", () => {
       const { shape: [T, many], values } = seen.of(now(), "read"), { label } = seen.cases[now()];
       return {
-        title: `${label}: ${seen.says(now())}`, how: "What was read, in its own units.", yLabel: "value",
+        title: `${label}; ${seen.says(now())}`, how: "What was read, in its own units.", yLabel: "value",
         series: Array.from({ length: many }, (_, k) => ({ name: seen.inputs[k], x: steps(now(), T), y: Array.from({ length: T }, (_, t) => (Number.isNaN(values[t * many + k]) ? null : values[t * many + k])), colour: COLOURS[k % 6], dash: k < 6 ? undefined : [5, 4] })),
       };
     }, { size: seen.kind === "classes" ? "wide" : "whole" });
@@ -119,7 +119,7 @@ function panels(seen, view, say) {
     add("feature-output", new Bars(figure("feature-output", { size: image ? "half" : "side" }), () => {
       const { output, chosen } = seen.cases[now()];
       const items = output.map((value, k) => ({ name: seen.outputs[k], value, strong: k === chosen })).sort((a, b) => b.value - a.value).slice(0, 8);
-      return { title: `Most likely: ${items[0].name} (${percent(items[0].value)})`, how: "The likeliest classes of this case.", items, format: percent, least: 1 };
+      return { title: `Most likely: ${items[0].name} (${percent(items[0].value)})`, how: "The likeliest classes of this case.", items, format: (share) => (share < 0.001 ? "< 0.1\u00a0%" : percent(share)), least: 1 };
     }), ["n"]);
 
   if (!image) why(seen, now, lines, steps);
@@ -128,7 +128,7 @@ function panels(seen, view, say) {
   return { parts, charts };
 
   function convolutions() {
-    const names = seen.layers.map((layer, k) => (layer.kind === "pooling" ? `${k + 1}: after pooling` : `${k + 1}: convolution ${layer.name}`));
+    const names = seen.layers.map((layer, k) => `${k + 1}, ${layer.kind === "pooling" ? "after pooling" : "convolution"}`);
     const layer = () => seen.layers[view.state.layer], kept = () => layer().kept;
     const few = () => (kept().length < layer().channels ? ` Of ${layer().channels} channels the ${kept().length} that vary most are shown.` : "");
     add("feature-filters", new Tiles(figure("feature-filters", { size: "whole", keys: TILES_HELP, controls: [select("feature-layer", "Layer ", "layer", names)] }), () => {
@@ -136,15 +136,15 @@ function panels(seen, view, say) {
       if (!filter) return { title: "Filters", how: "", empty: "Pooling has no filters: it keeps the largest of each four neighbours." };
       const [, rows, columns] = filter.shape, { reads, width, apart } = layer(), most = Math.max(...filter.values.map(Math.abs)), signed = !image || reads === 1;
       return {
-        title: `Filters of ${layer().name}: ${layer().channels}, each ${image ? `${width} × ${width} pixels` : `${width} steps${apart > 1 ? `, ${apart} apart` : ""}`} of ${reads} ${reads === 1 ? "channel" : "channels"}`,
-        how: (image ? (signed ? "What each filter looks for: red adds, blue takes away." : "How strongly each filter looks at each place, over all channels that it reads.") : "What each filter looks for: a row for each channel that it reads, a column for each step, the last at the right. Red adds, blue takes away.") + few(),
+        title: `Filters of layer ${names[view.state.layer]}: ${layer().channels}, each ${image ? `${width} × ${width} pixels` : `${width} steps${apart > 1 ? `, ${apart} apart` : ""}`} of ${reads} ${reads === 1 ? "channel" : "channels"}`,
+        how: (image ? (signed ? "What each filter looks for: red adds, blue takes away." : "How strongly each filter looks at each place, over all channels that it reads.") : "What each filter looks for: a row for each channel that it reads, a column for each step, the last at the right. Red adds, blue takes away.") + ` In the network it is called ${layer().name}.` + few(),
         names: kept().map(String), rows, columns, value: (k, r, c) => filter.values[(k * rows + r) * columns + c], range: signed ? [-most, most] : [0, most], ramp: signed ? "diverging" : "sequential", chosen: view.state.channel, pick: (channel) => view.set({ channel }),
       };
     }, { side: image ? 56 : 70, say }), ["layer", "channel"]);
 
     const title = () => {
       const { shape, values } = seen.map(now(), view.state.layer), means = kept().map((_, k) => mean(part({ shape, values }, k))), top = means.indexOf(Math.max(...means));
-      return `Feature maps of ${names[view.state.layer]}: channel ${kept()[top]} is the liveliest in this case`;
+      return `Feature maps of layer ${names[view.state.layer]}: channel ${kept()[top]} is the liveliest in this case`;
     };
     const how = () => `What each filter found where, after the activation${image ? `; ${layer().size.join(" × ")} places` : ""}: bright is found, dark is not.${few()}`;
     if (image)
@@ -166,12 +166,12 @@ function panels(seen, view, say) {
 
   function attention() {
     const looks = seen.attention, heads = looks[0].channels;
-    const controls = [select("feature-look", "Layer ", "look", looks.map((layer) => layer.name)), select("feature-head", "Head ", "head", Array.from({ length: heads }, (_, k) => String(k + 1)))];
+    const controls = [select("feature-look", "Layer ", "look", looks.map((_, k) => String(k + 1))), select("feature-head", "Head ", "head", Array.from({ length: heads }, (_, k) => String(k + 1)))];
     add("feature-attention", new Raster(figure("feature-attention", { size: "whole", keys: RASTER_HELP, controls }), view, () => {
       const { look, head } = view.state, { shape: [, rows, columns], values } = seen.attended(now(), look), start = head * rows * columns, all = values.subarray(start, start + rows * columns);
       const far = mean(Array.from(all, (v, k) => v * Math.abs(Math.floor(k / columns) - (k % columns)))) * columns;
       return {
-        title: `Attention, head ${head + 1} of ${looks[look].name}: it looks ${number(far, 2)} steps away on average`,
+        title: `Attention, head ${head + 1} of layer ${look + 1}: it looks ${number(far, 2)} steps away on average`,
         how: `How much each step (row) looked at each step (column); a row adds up to 1. A bright diagonal looks at itself, a bright column is looked at by all.${seen.cases[now()].size[0] > rows ? ` The first ${rows} steps are shown.` : ""}`,
         columns, rows, value: (c, r) => all[r * columns + c], range: [0, Math.max(...all)], ramp: "sequential", yLabel: "step that looks", xLabel: "step that is looked at", rowWord: "step", columnName: (c) => String(c + 1), rowName: (r) => String(r + 1), format: percent,
         here: () => ({ column: Math.min(view.state.column, columns - 1), row: Math.min(view.state.row, rows - 1) }), to: (column, row) => ({ column, row }),
@@ -216,22 +216,25 @@ function pictures(seen, now, add, figure) {
     const occluded = seen.of(now(), "occluded"), share = seen.of(now(), "share"), many = share.values.length;
     return [["lost when covered", occluded], ...(many > 1 ? [["adds to the answer", share]] : [])];
   };
-  const chart = new Drawn(figure("feature-case", { size: "half", keys: "The same numbers stand in the table" }), () => {
+  const frame = figure("feature-case", { size: "half", keys: "The same numbers stand in the table" });
+  const chart = new Drawn(frame, () => {
     const n = now(), read = seen.of(n, "read"), { label, answer, rest, chosen } = seen.cases[n], shown = heats();
     const [rows, columns, channels] = read.shape, [low, high] = ends(read.values);
     const grey = (r, c) => Array.from({ length: 3 }, (_, k) => {
       const own = channels === 3 ? read.values[(r * columns + c) * 3 + k] : mean(Array.from({ length: channels }, (_, j) => read.values[(r * columns + c) * channels + j]));
       return Math.round((255 * (own - low)) / (high - low || 1));
     });
+    const size = (width) => { const many = 1 + shown.length, wide = Math.min(240, (width - GAP * (many - 1)) / many); return { wide, high: Math.min(300, (wide * rows) / columns) }; };
     const range = ([, { values }]) => { const most = Math.max(...values.map(Math.abs)) || 1; return [-most, most]; };
     return {
-      title: `${label}: ${seen.says(n)}`,
+      title: `${label}; ${seen.says(n)}`,
       how: `Left the image as it was read${channels > 1 && channels !== 3 ? ", the mean over its channels" : ""}. Then how much the logit of ${seen.outputs[chosen]} falls where 3 × 3 pixels are covered: red places speak for it, blue ones against it.${shown[1] ? ` Right, the class activation map: what each place of the last maps adds; with the ${number(rest)} that no place owns they add up to ${number(answer)}.` : ""}`,
-      label: "", legend: shown.map((heat) => ({ name: `${heat[0]}, at most`, colour: "s2", kind: "area", value: number(range(heat)[1]) })),
+      label: shown.map((heat) => `${heat[0]}: at most ${number(range(heat)[1])}`).join("; "),
+      get height() { return size(frame.root.clientWidth).high + 46; },
       data: () => ({ read: [...read.values], occluded: [...shown[0][1].values], share: shown[1] ? [...shown[1][1].values] : null }),
       table: () => ({ columns: ["row", "column", ...shown.slice(0, 1).map(([name]) => name)], rows: [...shown[0][1].values].map((v, k) => [String(1 + Math.floor(k / shown[0][1].shape[1])), String(1 + (k % shown[0][1].shape[1])), number(v)]) }),
       paint(c, width) {
-        const many = 1 + shown.length, wide = Math.min(240, (width - GAP * (many - 1)) / many), high = Math.min(240, (wide * rows) / columns);
+        const { wide, high } = size(width);
         c.imageSmoothingEnabled = false;
         const draw = (made, k, name) => {
           c.drawImage(made, k * (wide + GAP), 0, wide, high);
@@ -243,10 +246,10 @@ function pictures(seen, now, add, figure) {
         };
         draw(picture(rows, columns, grey), 0, "as read");
         shown.forEach((heat, k) => draw(cells({ rows: heat[1].shape[0], columns: heat[1].shape[1], value: (x, y) => heat[1].values[y * heat[1].shape[1] + x], range: range(heat), ramp: "diverging" }), k + 1, heat[0]));
-        scaleBar(c, { range: [-1, 1], ramp: "diverging" }, width, high + 28);
+        scaleBar(c, { ends: ["against", "for it"], ramp: "diverging" }, width, high + 28);
       },
     };
-  }, { height: 290 });
+  });
   add("feature-case", chart, ["n"]);
 }
 

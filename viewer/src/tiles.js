@@ -114,7 +114,7 @@ export class Tiles {
 }
 
 // What the colours stand for, at the right of the top.
-export function scaleBar(c, { range: [low, high], ramp }, right, top = 2) {
+export function scaleBar(c, { range, ends = range.map((v) => number(v, 2)), ramp }, right, top = 2) {
   const long = 100, left = right - long - 44;
   for (let k = 0; k < long; k++) {
     c.fillStyle = `rgb(${ramps[ramp](k / (long - 1)).join(",")})`;
@@ -123,7 +123,7 @@ export function scaleBar(c, { range: [low, high], ramp }, right, top = 2) {
   c.fillStyle = colour("muted");
   c.textBaseline = "middle";
   c.textAlign = "right";
-  c.fillText(number(low, 2), left - 6, top + 5);
+  c.fillText(ends[0], left - 6, top + 5);
   c.textAlign = "left";
-  c.fillText(number(high, 2), left + long + 6, top + 5);
+  c.fillText(ends[1], left + long + 6, top + 5);
 }

@@ -37,7 +37,8 @@ def _record(seen: Features, share: float) -> dict[str, Any]:
     facts, arrays = dict(seen.facts), seen.arrays
     layers, attention = facts["layers"], facts["attention"]
     kept = [_kept(arrays, k, len(facts["cases"])) for k in range(len(layers))]
-    cases, room = [], share * ROOM
+    cases: list[dict[str, Any]] = []
+    room = share * ROOM
     for n, case in enumerate(facts["cases"]):
         maps = [arrays[f"map.{n}.{k}"][kept[k]] for k in range(len(layers))]
         looks = [arrays[f"attention.{n}.{k}"] for k in range(len(attention))]

@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources 144deb1dd6f8c071282ae4a81a959d52f833428ca3acf9e685be998f6e6c2377 */
+/* elman's viewer, made by `make viewer` from sources 79606c87431570414848746900f2c28be92c120a5616755e50a70eeec46780ba */
 /*! uPlot
 The MIT License (MIT)
 

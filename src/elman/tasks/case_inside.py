@@ -73,17 +73,22 @@ def _sequences(
         for k in picks
     ]
     read = np.stack([_steps(raw, k)[:T] for k in picks])
-    answers = 1 if network.bidirectional else T
+    both = network.bidirectional  # then it reads again for each step
+
+    def so_far(x: Tensor) -> Tensor:
+        return told.rescale(network.as_it_reads(x))
+
     return look_inside(
         network,
-        lambda x: told.rescale(network.as_it_reads(x)),
+        (lambda x: told.rescale(network(x))[:, None]) if both else so_far,
         x,
+        along=so_far if both else None,
         labels=labels,
         inputs={name: read[..., k] for k, name in enumerate(names[:SERIES])},
         kind=told.kind,
         outputs=told.outputs,
         unit=told.unit,
-        truth=None if told.right is None else np.repeat(told.right[picks][:, None], answers, axis=1),
+        truth=None if told.right is None else np.repeat(told.right[picks][:, None], 1 if both else T, axis=1),
         shown=SHOWN,
     )
 

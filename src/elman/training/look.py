@@ -68,7 +68,8 @@ class Inside(Look):
     - `favoured.k (R, 6)` and `favoured_weights.k`: the outputs whose weights from this unit are largest.
 
     And for all: `inputs (M, T, n)` or `words (M, T)`, indices into `facts["words"]`; `outputs (N, T', K)`, for classes
-    probabilities (left out where there are more than 128), with `top (N, T', 8)`, `top_share` and, where the truth is
+    probabilities (left out where there are more than 128), and `along (N, T, K)`, what it says after each step, where
+    `outputs` are of the last alone; with `top (N, T', 8)`, `top_share` and, where the truth is
     known, `surprisal (N, T')` in bits; `truth (N, T')`; `connectivity (N, T', T)` of the outputs `connected (N, T')`;
     `targets (N, G, 2)`, a step counted from the first output and an output, with `saliency.gradient`, `.integrated` and
     `.occlusion (N, G, T)`, `.value`, `.baseline` and `.delta (N, G)`, in the units of the network.
