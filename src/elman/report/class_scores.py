@@ -84,7 +84,7 @@ class ClassScores(Scores):
 
     @property
     def about(self) -> str:
-        named = ", ".join(self.classes[:12]) + (", ..." if len(self.classes) > 12 else "")
+        named = ", ".join(self.classes[:12]) + (" and others" if len(self.classes) > 12 else "")
         return (
             f"Tested on {words.cases(self.count)} {self.unit}, none of which was used in training. The "
             f"{len(self.classes)} classes: {named}."

@@ -17,7 +17,7 @@ from elman.report.charts import Table, css_colour
 from elman.report.drawing import Colour
 
 LARGEST_CELL, SMALLEST_NUMBERED = 56.0, 17.0  # sides of a cell in viewBox units
-FAINTEST = 0.12  # how strong a colour is that stands for a single case of many
+FAINTEST = 0.2  # how strong a colour is that stands for a single case of many
 NAMED = 0.34  # of the width, at most, for the names of classes
 
 

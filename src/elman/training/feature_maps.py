@@ -197,7 +197,10 @@ def _occluded(forward: Forward, x: Tensor, chosen: int, answer: float) -> Array:
     sides = (x.shape[0],) if x.dim() == 2 else tuple(x.shape[1:])
     most = WINDOWS if x.dim() == 2 else GRID
     strides = [-(-side // most) for side in sides]
-    centres = [torch.arange(stride // 2, side, stride) for side, stride in zip(sides, strides, strict=True)]
+    centres = [
+        (torch.arange(0, side, stride) + stride // 2).clamp(max=side - 1)
+        for side, stride in zip(sides, strides, strict=True)
+    ]
     near = []
     for side, stride, at in zip(sides, strides, centres, strict=True):
         half = stride / 2 if x.dim() == 2 else max(1.5, stride)
