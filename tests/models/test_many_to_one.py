@@ -143,3 +143,12 @@ def test_what_was_never_seen_of_a_category_says_nothing():
     net(torch.zeros(2, 0), torch.tensor([[0], [3]])).sum().backward()
     optimizer.step()
     assert (net.vectors[0].weight[0] == 0).all() and (net.vectors[0].weight[3] != 0).any()
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_as_it_reads_it_says_what_it_says_of_the_steps_so_far(pooling, bidirectional):
+    net, x = model("gru", bidirectional, pooling), batch(2, 7)
+    said = net.as_it_reads(x)
+    for t in range(1, 8):
+        torch.testing.assert_close(said[:, t - 1], net(x[:, :t]), rtol=1e-10, atol=1e-10)

@@ -24,7 +24,7 @@ from elman.models.sequence import RECURRENT
 from elman.report import networks
 from elman.report.networks import packed, rounded
 from elman.report.play import networks_of_page
-from elman.report.runs import read_run
+from elman.report.reading import read_run
 from elman.tasks.forecast import Forecaster
 from elman.training.record import Run
 

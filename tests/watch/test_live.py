@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from elman.report import write_report
+from elman.report.reading import read_run
 from elman.report.recording import record_of
-from elman.report.runs import read_run
 from elman.report.snapshots import snapshots_of
 from elman.training.record import Run
 

@@ -1,6 +1,7 @@
 // The page comes alive: what Python wrote is there already, this adds the charts that answer to a reader.
 
 import { compareSection } from "./compare.js";
+import { featureSection } from "./features.js";
 import { element } from "./figure.js";
 import { insideSection } from "./inside.js";
 import { HELP, zoom } from "./keys.js";
@@ -57,6 +58,7 @@ function start() {
   if (document.getElementById("training").hidden) document.querySelector("main").append(live); // what is hidden is not read out
   memorySection(record, others, (text) => (live.textContent = text));
   compareSection(record, others, (text) => (live.textContent = text));
+  featureSection(record, others, (text) => (live.textContent = text));
   playSection(record, others, (text) => (live.textContent = text));
   window.elman = { get charts() { return { ...charts, ...inside.charts, ...others }; }, view, inside, record, link: strip.link }; // prettier-ignore
 }

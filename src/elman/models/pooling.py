@@ -49,6 +49,20 @@ class Pool(nn.Module):
         score = score if within is None else score.masked_fill(~within[..., None], -torch.inf)
         return (h * score.softmax(dim=1)).sum(dim=1)
 
+    def so_far(self, h: Tensor) -> Tensor:
+        """`(B, T, size)` to `(B, T, output_size)`: the same after each step, of the steps up to it.
+
+        Not of a bidirectional h, whose first steps know of the last.
+        """
+        count = torch.arange(1, h.shape[1] + 1, device=h.device)[:, None]
+        if self.weigh is not None:
+            score = self.weigh(torch.tanh(h))
+            weight = (score - score.amax(dim=1, keepdim=True)).exp()
+            return (h * weight).cumsum(dim=1) / weight.cumsum(dim=1)
+        means, most = h.cumsum(dim=1) / count, h.cummax(dim=1).values
+        found = {"last": h, "mean": means, "max": most}
+        return torch.cat([h, means, most], dim=-1) if self.kind == "summary" else found[self.kind]
+
 
 def mean(h: Tensor, within: Tensor | None) -> Tensor:
     """Over the steps that `within (B, T)` counts."""

@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources 6393f0c896070e9bd8caa3e889612045da0e5487b6b969f7b15dcd7cba14c6dc */
+/* elman's viewer, made by `make viewer` from sources 7ec6ae2e179549679d61a931051bd658e6d0567eedfd99ba1377a77f0d98f9b0 */
 /*! uPlot
 The MIT License (MIT)
 

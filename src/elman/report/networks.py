@@ -73,8 +73,10 @@ def playable(run: Run) -> dict[str, Any]:
     try:
         config = load_config(folder)
         if config.get("task") not in KINDS:
-            known = " and ".join(KINDS)
-            return {"missing": f"The page knows how to play with {known}, not with {config.get('task')!r}."}
+            return {
+                "missing": f"This network is of the task {config.get('task')!r}. The page itself can run networks that "
+                "forecast or write, and no others yet; `elman predict` runs this one."
+            }
         build, describe = KINDS[config["task"]]
         with torch.device("meta"):  # no memory before the size is known
             network = build(config)

@@ -16,6 +16,7 @@ from elman.data.cases import Cases
 from elman.data.tables import Table
 from elman.errors import InputError
 from elman.tasks.base import Estimator
+from elman.tasks.case_inside import Told
 from elman.tasks.case_lessons import CaseLessons, outputs_for, probe
 from elman.tasks.case_reading import Given, is_table, names, one_for_each
 from elman.tasks.case_scoring import CaseScores
@@ -75,6 +76,10 @@ class OneAnswer(AnswerSettings, Estimator):
         """The spread of what is added to the numbers that are read, while training."""
         return 0.0
 
+    def _look_inside(self, lessons: CaseLessons, learning: Learning, on: np.ndarray, run: Run) -> None:
+        """Keep what the network does with some of the cases `on`: of the test part, or without one the validation part."""
+        raise NotImplementedError
+
     def _network(self) -> nn.Module:
         raise NotImplementedError
 
@@ -112,6 +117,10 @@ class OneAnswer(AnswerSettings, Estimator):
 
     def _answer(self, outputs: Tensor) -> Tensor:
         """What of the outputs a look inside follows back."""
+        raise NotImplementedError
+
+    def _told(self, y: np.ndarray) -> Told:
+        """What the outputs are called, and what was right, for a look inside."""
         raise NotImplementedError
 
     def _calibrate(self, outputs: np.ndarray, y: np.ndarray) -> None:
@@ -175,6 +184,9 @@ class OneAnswer(AnswerSettings, Estimator):
             recording = self._open_run(run, facts, resume=resume, force=force, world=world)
             self._train(lessons, learning, recording, resume, on_event, world)
             if recording and world.first:
+                if self.probe:
+                    on = learning.test_on if len(learning.test_on) else learning.validate_on
+                    self._look_inside(lessons, learning, on, recording)
                 self.save(recording.model_path)
                 recording.checkpoint_path.unlink(missing_ok=True)
         return self

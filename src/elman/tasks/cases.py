@@ -14,9 +14,12 @@ from elman.models.convolution import ImageEncoder
 from elman.models.encoders import encoder
 from elman.models.feedforward import FeedForward
 from elman.models.many_to_one import ImageModel, SequenceModel
-from elman.tasks.answers import OneAnswer
+from elman.tasks.answers import Learning, OneAnswer
+from elman.tasks.case_inside import case_inside
+from elman.tasks.case_lessons import CaseLessons
 from elman.tasks.case_reading import Form, Given, read_to_fit, read_to_predict
 from elman.tasks.settings import RECURRENT, CaseSettings
+from elman.training.record import Run
 
 LAYERS = {**dict.fromkeys(RECURRENT, 1), "cnn": 3, "transformer": 2, "mlp": 2}
 
@@ -39,6 +42,13 @@ class CaseEstimator(CaseSettings, OneAnswer):
 
     def _noise(self) -> float:
         return self.noise
+
+    def _look_inside(self, lessons: CaseLessons, learning: Learning, on: np.ndarray, run: Run) -> None:
+        size = len(self.features_.mean)
+        names = self.form_.inputs if self.form_.kind == "long" else [f"feature {k + 1}" for k in range(size)]
+        seen = case_inside(self.network_, learning.given.cases, lessons.cases, on, names, self._told(learning.y))
+        if seen is not None:
+            seen.save(run.path)
 
     def _notes(self, training: Cases) -> list[str]:
         notes = []

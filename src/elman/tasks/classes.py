@@ -15,6 +15,7 @@ from torch import Tensor
 from elman.data.cases import Cases
 from elman.errors import InputError
 from elman.tasks.answers import OneAnswer
+from elman.tasks.case_inside import Told
 from elman.tasks.case_reading import Given, names
 from elman.tasks.case_scoring import CaseScores, score_classes
 from elman.tasks.settings import ClassSettings
@@ -118,6 +119,10 @@ class Classes(ClassifierMixin, ClassSettings, OneAnswer):
 
     def _answer(self, outputs: Tensor) -> Tensor:
         return outputs.max(dim=1).values.sum()
+
+    def _told(self, y: np.ndarray) -> Told:
+        names = [str(name) for name in self.classes_]
+        return Told("classes", names, "", lambda k: str(y[k]), lambda outputs: outputs / self.temperature_)
 
     def _calibrate(self, outputs: np.ndarray, y: np.ndarray) -> None:
         self.temperature_ = temperature(outputs, self._encoded(y).numpy())
