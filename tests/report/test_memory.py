@@ -15,7 +15,7 @@ from elman import HopfieldNetwork
 from elman.report import write_report
 from elman.report.memory import memory_of, memory_verdict
 from elman.report.play import networks_of_page
-from elman.report.runs import read_run
+from elman.report.reading import read_run
 
 KINDS: dict[str, dict[str, Any]] = {
     "hebbian": {"order": "sequential"},

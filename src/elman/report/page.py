@@ -17,6 +17,7 @@ from elman.report import panels
 from elman.report.card import card
 from elman.report.charts import PALETTE
 from elman.report.compare import comparison
+from elman.report.explained import explained_of
 from elman.report.fans import fans_of
 from elman.report.feature_maps import features_of
 from elman.report.inside import inside_of
@@ -93,6 +94,7 @@ def page_of(
         verdict=memory_verdict(memory) if memory else _verdict(groups) if groups else unscored_verdict(read, compared),
         numbers=memory_numbers(memory) if memory else headline(groups[0]) if groups else unscored_numbers(read[0]),
         memory=memory is not None,
+        explained=explained_of(read[0]),
         notes=_notes(read, groups),
         about=groups[0].first.about if groups else "",
         training=panels.training(read),

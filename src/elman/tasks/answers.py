@@ -77,7 +77,7 @@ class OneAnswer(AnswerSettings, Estimator):
         return 0.0
 
     def _look_inside(self, lessons: CaseLessons, learning: Learning, on: np.ndarray, run: Run) -> None:
-        """Keep what the network does with some of the cases `on`: of the test part, or without one the validation part."""
+        """Keep what the network does with some of the cases `on`, which it has not learned from."""
         raise NotImplementedError
 
     def _network(self) -> nn.Module:

@@ -16,10 +16,14 @@ from elman.data.tables import Table
 from elman.data.texts import TokenCases, read_texts, unknown_words
 from elman.data.tokens import KINDS, Tokenizer, tokenizer_from
 from elman.errors import InputError
+from elman.files import write_json
 from elman.models.encoders import encoder
 from elman.models.feedforward import FeedForward
 from elman.models.many_to_one import SequenceModel
 from elman.models.text import TextModel
+from elman.tasks.answers import Learning
+from elman.tasks.case_inside import spread, text_inside
+from elman.tasks.case_lessons import CaseLessons
 from elman.tasks.case_reading import Given, as_table, is_table
 from elman.tasks.cases import LAYERS
 from elman.tasks.classes import Classes
@@ -29,6 +33,7 @@ from elman.tasks.settings import RECURRENT, TextSettings
 from elman.tasks.text_baselines import text_classifiers
 from elman.training.attribution import saliency
 from elman.training.classification import temperature
+from elman.training.record import Run
 
 SIZE = 64  # numbers of a token's vector, where nothing says another
 SHOWN = 12  # texts of the validation part that a page explains
@@ -153,6 +158,18 @@ class TextClassifier(Classes, TextSettings):
                 dropout=self.dropout,
             )
         return TextModel(embedding, reader, dropout=self.dropout, word_dropout=self.word_dropout)
+
+    def _look_inside(self, lessons: CaseLessons, learning: Learning, on: np.ndarray, run: Run) -> None:
+        """Some texts are explained word by word, and of a recurrent network the states are kept, as it reads."""
+        texts = learning.given.cases.values
+        told = []
+        for k in spread(on, SHOWN).tolist():
+            told.append({**self.explain(str(texts[k])).to_dict(), "truth": str(learning.y[k])})
+        write_json(run.path / "explained.json", {"texts": told})
+        assert isinstance(lessons.cases, TokenCases) and isinstance(self.network_, TextModel)
+        seen = text_inside(self.network_, lessons.cases, on, self._told(learning.y))
+        if seen is not None:
+            seen.save(run.path)
 
     # --- using ---
 
