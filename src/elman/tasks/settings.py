@@ -287,7 +287,8 @@ class TagSettings(EmbeddingSettings, EncoderSettings, TrainingSettings):
         0.99, "decay of a moving average of the weights, which is then used in their place", low=0.0, high=0.99999
     )
     validation: float = setting(0.1, "sentences held back to stop early; a share below 1, or so many", low=0.0)
-    dropout: float = setting(0.4, "share of values that are dropped while training", low=0.0, high=0.95)
+    dropout: float = setting(0.5, "share of values that are dropped while training", low=0.0, high=0.95)
+    word_dropout: float = setting(0.2, "share of words that are left out while training", low=0.0, high=0.95)
 
 
 @dataclass(kw_only=True, repr=False, eq=False)

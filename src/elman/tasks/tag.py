@@ -24,6 +24,7 @@ from elman.models.encoders import encoder
 from elman.models.tagger import Tagger
 from elman.tasks.answers import SPLIT_SEED
 from elman.tasks.base import Estimator
+from elman.tasks.case_inside import LOOKED_AT, spread
 from elman.tasks.case_scoring import CaseScores
 from elman.tasks.cases import LAYERS
 from elman.tasks.embedding import embedding_for, note_of, vectors_for
@@ -35,6 +36,7 @@ from elman.tasks.tag_lessons import TagLessons, answers_for
 from elman.tasks.tag_scoring import score_tags
 from elman.training.diagnosis import Finding, diagnose
 from elman.training.distributed import ALONE, World, joined
+from elman.training.inside import look_inside
 from elman.training.record import Run
 from elman.training.threads import threads_for
 
@@ -95,6 +97,8 @@ class SequenceTagger(TagSettings, Estimator):
             recording = self._open_run(run, facts, resume=resume, force=force, world=world)
             self._train(lessons, recording, resume, on_event, world)
             if recording and world.first:
+                if self.probe and self.architecture in RECURRENT:
+                    self._look_inside(lessons, given, labels, recording)
                 self.save(recording.model_path)
                 recording.checkpoint_path.unlink(missing_ok=True)
         return self
@@ -182,6 +186,33 @@ class SequenceTagger(TagSettings, Estimator):
             network = self._network()
             self.history_ = fit_network(self, network, lessons, world=world, run=run, resume=resume, on_event=on_event)
             self.network_ = network.eval()
+
+    def _look_inside(self, lessons: TagLessons, given: Tagged | Sequences, labels: Labels, run: Run) -> None:
+        """Keep what the network does with sentences of the validation part of one length, or cut to it."""
+        lengths = lessons.cases.lengths
+        T = max(2, int(np.median(lengths[lessons.validate_on])))
+        long = lessons.validate_on[lengths[lessons.validate_on] >= T]
+        if not len(long):
+            return
+        picks = spread(long, LOOKED_AT)
+        network = self.network_
+        assert isinstance(network, Tagger)
+        x, *rest = lessons.cases.batch(torch.from_numpy(picks))
+        with torch.no_grad():
+            x = network.embed(x, *rest[1:])[:, :T]
+        words = [given.words[k][:T] for k in picks] if isinstance(given, Tagged) else None
+        look_inside(
+            network,
+            network.run,
+            x,
+            labels=[
+                f"sentence {k + 1}" + (f" (first {T} of {lengths[k]} words)" if lengths[k] > T else "") for k in picks
+            ],
+            words=words,
+            kind="classes",
+            outputs=[str(c) for c in self.classes_],
+            truth=torch.stack([self._encoded(labels[k][:T]) for k in picks]),
+        ).save(run.path)
 
     def _network(self) -> nn.Module:
         embedding = None
