@@ -87,6 +87,18 @@ def test_the_benchmark_of_quality_runs_and_says_what_was_missed(tmp_path):
     assert "### digits" in page.read_text() and page.read_text().startswith("before") and "after" in page.read_text()
 
 
+def test_the_benchmark_of_quality_reads_texts_and_words(tmp_path):
+    """On data of its own, as those that it is made for are given by path."""
+    texts = [f"{k}\t{2 * (k % 2) - 1}\t{'good' if k % 2 else 'bad'} day {k % 7}" for k in range(60)]
+    (tmp_path / "vader_tweets.txt").write_text("\n".join(texts) + "\n")
+    (tmp_path / "ewt_dev_pos.tsv").write_text("the\tDET\ndog\tNOUN\n\na\tDET\ncat\tNOUN\n\n" * 20)
+    path = tmp_path / "quality.json"
+    said = run(BENCHMARKS / "quality.py", "--rows", "tweets,pos", "--quick", "--data", tmp_path, "--json", path)
+    tweets, pos = json.loads(path.read_text())["tasks"]
+    assert tweets["cases"] == [48, 12] and [row["model"] for row in pos["rows"]] == ["lstm", "most frequent", "linear"]
+    assert "right than tf-idf+." in said and "right than linear." in said
+
+
 def test_the_benchmark_of_writing_runs_and_draws(tmp_path):
     page = tmp_path / "writing.md"
     page.write_text("before\n<!-- learning -->\n<!-- /learning -->\nafter\n")
