@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources 79606c87431570414848746900f2c28be92c120a5616755e50a70eeec46780ba */
+/* elman's viewer, made by `make viewer` from sources 9d9949dcf5bff7ee8d249b3536962ad7dacd45fa2222e1fd96b6de19fc5075eb */
 /*! uPlot
 The MIT License (MIT)
 
