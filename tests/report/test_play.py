@@ -99,7 +99,7 @@ def test_what_rounding_costs_is_measured(add_language):
         (lambda run: shutil.rmtree(run / "model"), "There is no trained network here"),
         (lambda run: (run / "model" / "model.safetensors").write_bytes(b"x"), "truncated or changed"),
         (lambda run: (run / "model" / "config.json").write_text("{}"), "not the config of a model"),
-        (lambda run: save_model(run / "model", model_of(), {"task": "dance"}), "not with 'dance'"),
+        (lambda run: save_model(run / "model", model_of(), {"task": "dance"}), "This network is of the task 'dance'"),
         (
             lambda run: save_model(run / "model", model_of(), {"task": "language"}),
             "can't be read (KeyError('settings'))",

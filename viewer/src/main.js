@@ -6,6 +6,7 @@ import { element } from "./figure.js";
 import { insideSection } from "./inside.js";
 import { HELP, zoom } from "./keys.js";
 import { liveStrip } from "./live.js";
+import { memorySection } from "./memory.js";
 import { playSection } from "./play.js";
 import { readRecord } from "./record.js";
 import { themeButton } from "./theme.js";
@@ -54,6 +55,8 @@ function start() {
   bar.redraw();
   strip.redraw();
   showRun(0);
+  if (document.getElementById("training").hidden) document.querySelector("main").append(live); // what is hidden is not read out
+  memorySection(record, others, (text) => (live.textContent = text));
   compareSection(record, others, (text) => (live.textContent = text));
   featureSection(record, others, (text) => (live.textContent = text));
   playSection(record, others, (text) => (live.textContent = text));

@@ -45,9 +45,12 @@ class SequenceModel(nn.Module):
             return self(x.repeat_interleave(T, dim=0), torch.arange(1, T + 1).repeat(B)).unflatten(0, (B, T))
         return self.head(self.pool.so_far(self.encoder(x)))
 
-    def at_the_end(self, x: Tensor) -> Tensor:
-        """What the head makes of the last step, as if it were the only one: a look inside asks for that."""
-        return self.head(self.pool(last_step(self.encoder(x), None, self.bidirectional)[:, None]))
+    def at_the_end(self, steps: int, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What the head makes of the last of so many steps, as if it were the only one, for a look inside.
+
+        No sequence may be shorter than that.
+        """
+        return self.head(self.pool(last_step(self.encoder(x[:, :steps]), None, self.bidirectional)[:, None]))
 
 
 class ImageModel(nn.Module):

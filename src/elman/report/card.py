@@ -29,12 +29,15 @@ KINDS = {
     "TransformerEncoder": "attention and two linear layers, several times",
     "Linear": "a weighted sum of what it reads for each number it gives",
     "Embedding": "a row of learned numbers for each symbol",
+    "AssociativeMemory": "units that are all coupled to all others",
+    "DenseMemory": "the stored patterns, attended to by how well they fit",
     "TiedHead": "how well the state fits each symbol's row of learned numbers",
 }
 MEANINGS = {
     "path": "where it lay",
     "sha256": "fingerprint: a file with the same one is the same file",
     "rows": "rows of the table",
+    "patterns": "how many were stored",
     "series": "how many series it holds",
     "characters": "length of the text",
     "first": "the first time in it",

@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources 9d9949dcf5bff7ee8d249b3536962ad7dacd45fa2222e1fd96b6de19fc5075eb */
+/* elman's viewer, made by `make viewer` from sources 0e35e34d6ee040f945aa8ffc7987f5eeb0badb5af38c5cc1dd7ced2f60c029cc */
 /*! uPlot
 The MIT License (MIT)
 

@@ -17,9 +17,11 @@ from elman.report import panels
 from elman.report.card import card
 from elman.report.charts import PALETTE
 from elman.report.compare import comparison
+from elman.report.explained import explained_of
 from elman.report.fans import fans_of
 from elman.report.feature_maps import features_of
 from elman.report.inside import inside_of
+from elman.report.memory import is_memory, memories, memory_numbers, memory_of, memory_title, memory_verdict
 from elman.report.panels import Panel
 from elman.report.play import networks_of_page
 from elman.report.reading import read_run
@@ -78,6 +80,7 @@ def page_of(
     read = [read_run(Path(run)) for run in runs]
     groups, names = groups_of(read), names_of(read)
     compared = comparison(read, groups)
+    memory = memory_of(read[0]) if memories(read) else None
     environment = Environment(
         loader=PackageLoader("elman.report", ""),
         autoescape=True,
@@ -87,9 +90,11 @@ def page_of(
     )
     environment.globals["svg"] = Markup  # only for what Chart.svg made, which escapes the words it is given
     return environment.get_template("page.html").render(
-        title=title or (groups[0].first.title if groups else unscored_title(read)),
-        verdict=_verdict(groups) if groups else unscored_verdict(read, compared),
-        numbers=headline(groups[0]) if groups else unscored_numbers(read[0]),
+        title=title or _title(groups, read, memory),
+        verdict=memory_verdict(memory) if memory else _verdict(groups) if groups else unscored_verdict(read, compared),
+        numbers=memory_numbers(memory) if memory else headline(groups[0]) if groups else unscored_numbers(read[0]),
+        memory=memory is not None,
+        explained=explained_of(read[0]),
         notes=_notes(read, groups),
         about=groups[0].first.about if groups else "",
         training=panels.training(read),
@@ -126,6 +131,8 @@ def page_of(
 def _record(run: Run, name: str, runs: int, *, apart: bool) -> dict[str, Any]:
     """All numbers of one run of so many that the page has; less where what was seen inside has a page of its own."""
     whole = {**record_of(run, name), "fans": fans_of(run)}
+    if is_memory(run):
+        whole["memory"] = memory_of(run)
     if apart:
         return {**whole, "layers": [], "snapshots": [], "inside": {"missing": APART}}
     return {
@@ -138,6 +145,12 @@ def _record(run: Run, name: str, runs: int, *, apart: bool) -> dict[str, Any]:
 
 def _shipped(name: str) -> str:
     return files("elman.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _title(groups: Sequence[Group], runs: Sequence[Run], memory: dict[str, Any] | None) -> str:
+    if memory:
+        return memory_title(runs[0], memory)
+    return groups[0].first.title if groups else unscored_title(runs)
 
 
 def _verdict(groups: Sequence[Group]) -> list[str]:

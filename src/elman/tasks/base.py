@@ -23,7 +23,7 @@ from elman.training.distributed import ALONE, World
 from elman.training.record import Run
 
 # In a run folder: what was seen inside, too much to hold in memory.
-LOOKS = ("snapshots", "inside.npz", "inside.json", "features.npz", "features.json")
+LOOKS = ("snapshots", "inside.npz", "inside.json", "features.npz", "features.json", "explained.json")
 
 
 def versions() -> dict[str, str]:

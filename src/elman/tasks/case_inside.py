@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from elman.data.cases import Cases
 from elman.data.images import Images
 from elman.data.sequences import Sequences
+from elman.data.texts import TokenCases
 from elman.layers import Recurrent
 from elman.models.many_to_one import ImageModel, SequenceModel
+from elman.models.text import TextModel
 from elman.training.feature_maps import look_at_features
 from elman.training.inside import look_inside
 from elman.training.look import Features, Inside
@@ -47,13 +49,13 @@ def case_inside(
     on: cases that were not learned from, spread evenly over which some are looked at.  names: of the features.
     """
     if isinstance(raw, Images) and isinstance(scaled, Images) and isinstance(network, ImageModel):
-        picks = _spread(on, FEATURED)
+        picks = spread(on, FEATURED)
         cases = [scaled.batch(torch.tensor([k]))[0][0] for k in picks]
         return _features(network, cases, [raw.pixels[k] for k in picks], picks, names, told)
     if not isinstance(network, SequenceModel) or not isinstance(raw, Sequences) or not isinstance(scaled, Sequences):
         return None
     if not any(isinstance(module, Recurrent) for module in network.modules()):
-        picks = _spread(on, FEATURED)
+        picks = spread(on, FEATURED)
         cases = [torch.from_numpy(_steps(scaled, k)) for k in picks]
         return _features(network, cases, [_steps(raw, k)[:, :SERIES] for k in picks], picks, names, told)
     return _sequences(network, raw, scaled, on, names, told)
@@ -66,7 +68,7 @@ def _sequences(
     T = int(np.median(raw.lengths[on]))
     if T < 2:
         return None
-    picks = _spread(on[raw.lengths[on] >= T], LOOKED_AT)
+    picks = spread(on[raw.lengths[on] >= T], LOOKED_AT)
     x = torch.from_numpy(np.stack([_steps(scaled, k)[:T] for k in picks]))
     labels = [
         f"case {k + 1}: {told.truth(k)}" + (f" (first {T} of {raw.lengths[k]} steps)" if raw.lengths[k] > T else "")
@@ -89,6 +91,39 @@ def _sequences(
         outputs=told.outputs,
         unit=told.unit,
         truth=None if told.right is None else np.repeat(told.right[picks][:, None], 1 if both else T, axis=1),
+        shown=SHOWN,
+    )
+
+
+def text_inside(network: TextModel, cases: TokenCases, on: np.ndarray, told: Told) -> Inside | None:
+    """Of a recurrent network: texts of one length, those of at least the median length, cut to it."""
+    reader = network.reader
+    if not isinstance(reader, SequenceModel) or not any(isinstance(m, Recurrent) for m in network.modules()):
+        return None
+    T = int(np.median(cases.lengths[on]))
+    if T < 2:
+        return None
+    picks = spread(on[cases.lengths[on] >= T], LOOKED_AT)
+    tokens, _, *pieces = cases.batch(torch.from_numpy(picks))
+    with torch.no_grad():
+        x = network.embed(tokens, *pieces)[:, :T]
+    both = reader.bidirectional
+
+    def so_far(x: Tensor) -> Tensor:
+        return told.rescale(reader.as_it_reads(x))
+
+    return look_inside(
+        network,
+        (lambda x: told.rescale(reader(x))[:, None]) if both else so_far,
+        x,
+        along=so_far if both else None,
+        labels=[
+            f"text {k + 1}: {told.truth(k)}" + (f" (first {T} of {n} tokens)" if n > T else "")
+            for k, n in zip(picks.tolist(), cases.lengths[picks].tolist(), strict=True)
+        ],
+        words=[cases.words[k][:T] for k in picks],
+        kind=told.kind,
+        outputs=told.outputs,
         shown=SHOWN,
     )
 
@@ -117,6 +152,6 @@ def _steps(cases: Sequences, k: int) -> np.ndarray:
     return cases.values[begin : begin + cases.lengths[k]]
 
 
-def _spread(on: np.ndarray, most: int) -> np.ndarray:
+def spread(on: np.ndarray, most: int) -> np.ndarray:
     """So many of the cases, at the most, evenly over them."""
     return on[np.unique(np.linspace(0, len(on) - 1, min(most, len(on))).round().astype(int))]
