@@ -43,15 +43,22 @@ export function featureSection(record, charts, say) {
 
 function toolbar(runs, features, view) {
   const choice = (id, label, key, options) => {
-    const box = element("select", { id, onchange: () => view.set({ [key]: Number(box.value) }) }, ...options.map(([value, name]) => element("option", { value: String(value) }, name)));
+    const box = element("select", { id, onchange: () => view.set({ [key]: Number(box.value), ...(key === "layer" ? { channel: 0 } : {}) }) }, ...options.map(([value, name]) => element("option", { value: String(value) }, name)));
     box.value = String(view.state[key]);
     return element("label", { for: id }, label, box);
   };
   const parts = [];
   if (runs.length > 1) parts.push(choice("feature-run", "Run ", "run", runs.map(([run, index]) => [index, run.name])));
   if (features.cases) parts.push(choice("feature-case-chosen", "Case ", "n", features.cases.map((one, k) => [k, one.label])));
-  return element("div", { class: "toolbar", role: "group", "aria-label": "Run and case of these charts" }, ...parts);
+  if (features.layers?.length) parts.push(choice("feature-layer", "Layer ", "layer", namesOf(features.layers).map((name, k) => [k, name])));
+  if (features.attention?.length) {
+    parts.push(choice("feature-look", "Layer ", "look", features.attention.map((_, k) => [k, String(k + 1)])));
+    parts.push(choice("feature-head", "Head ", "head", Array.from({ length: features.attention[0].channels }, (_, k) => [k, String(k + 1)])));
+  }
+  return element("div", { class: "toolbar", role: "group", "aria-label": "Run, case and layer of these charts" }, ...parts);
 }
+
+const namesOf = (layers) => layers.map((layer, k) => `${k + 1}, ${layer.kind === "pooling" ? "after pooling" : "convolution"}`);
 
 // One run's record, decoded when asked for.
 class Features {
@@ -99,10 +106,6 @@ function panels(seen, view, say) {
   };
   const figure = (id, { size = "half", keys = OWN, controls } = {}) => new Figure({ id, title: "", how: "", size, keys, controls });
   const lines = (id, describe, { size, height = 230 } = {}) => add(id, new Lines(figure(id, { size }), quiet, () => ({ own: true, xLabel: "step", ...describe() }), { say, height }), ["n"]);
-  const select = (id, label, key, options) => {
-    const box = element("select", { id, onchange: () => view.set({ [key]: Number(box.value), channel: 0 }) }, ...options.map((name, k) => element("option", { value: String(k) }, name)));
-    return element("label", { for: id }, label, box);
-  };
   const steps = (n, many) => Array.from({ length: many }, (_, k) => 1 + Math.round((k * (seen.cases[n].size[0] - 1)) / Math.max(1, many - 1)));
 
   if (image) pictures(seen, now, (id, chart, anew) => add(id, chart, anew), figure);
@@ -128,10 +131,10 @@ function panels(seen, view, say) {
   return { parts, charts };
 
   function convolutions() {
-    const names = seen.layers.map((layer, k) => `${k + 1}, ${layer.kind === "pooling" ? "after pooling" : "convolution"}`);
+    const names = namesOf(seen.layers);
     const layer = () => seen.layers[view.state.layer], kept = () => layer().kept;
     const few = () => (kept().length < layer().channels ? ` Of ${layer().channels} channels the ${kept().length} that vary most are shown.` : "");
-    add("feature-filters", new Tiles(figure("feature-filters", { size: "whole", keys: TILES_HELP, controls: [select("feature-layer", "Layer ", "layer", names)] }), () => {
+    add("feature-filters", new Tiles(figure("feature-filters", { size: "whole", keys: TILES_HELP }), () => {
       const filter = seen.filter(view.state.layer);
       if (!filter) return { title: "Filters", how: "", empty: "Pooling has no filters: it keeps the largest of each four neighbours." };
       const [, rows, columns] = filter.shape, { reads, width, apart } = layer(), most = Math.max(...filter.values.map(Math.abs)), signed = !image || reads === 1;
@@ -165,9 +168,7 @@ function panels(seen, view, say) {
   }
 
   function attention() {
-    const looks = seen.attention, heads = looks[0].channels;
-    const controls = [select("feature-look", "Layer ", "look", looks.map((_, k) => String(k + 1))), select("feature-head", "Head ", "head", Array.from({ length: heads }, (_, k) => String(k + 1)))];
-    add("feature-attention", new Raster(figure("feature-attention", { size: "whole", keys: RASTER_HELP, controls }), view, () => {
+    add("feature-attention", new Raster(figure("feature-attention", { size: "whole", keys: RASTER_HELP }), view, () => {
       const { look, head } = view.state, { shape: [, rows, columns], values } = seen.attended(now(), look), start = head * rows * columns, all = values.subarray(start, start + rows * columns);
       const far = mean(Array.from(all, (v, k) => v * Math.abs(Math.floor(k / columns) - (k % columns)))) * columns;
       return {

@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources 7ec6ae2e179549679d61a931051bd658e6d0567eedfd99ba1377a77f0d98f9b0 */
+/* elman's viewer, made by `make viewer` from sources 0e35e34d6ee040f945aa8ffc7987f5eeb0badb5af38c5cc1dd7ced2f60c029cc */
 /*! uPlot
 The MIT License (MIT)
 
