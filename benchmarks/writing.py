@@ -13,9 +13,9 @@ are then trained as fit into --minutes, so that each learning rate falls to its 
 anchor: a setting that many compare with, 4 layers of self-attention over 64 characters, 128 numbers wide, batches of
 12 blocks from anywhere in the text, 2,000 steps, AdamW at 0.001 that falls to 0.0001; by `elman.models.language`.
 
-Rows are trained one after another, each on all processors that torch uses. The default was chosen among a few settings by
-its loss on the last tenth, which is therefore no test part; the others have its settings but for what NETWORKS names,
-and nothing was searched for them.
+Rows are trained one after another, each on all processors that torch uses. The default was chosen among a few settings
+by its loss on the last tenth, which is therefore no test part; the others have its settings but for what NETWORKS
+names, and nothing was searched for them.
 """
 
 import argparse
