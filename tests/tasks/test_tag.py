@@ -159,3 +159,20 @@ def test_baselines_by_hand():
     assert most_frequent(X, y, [["a", "b", "new"]]) == [["X", "Y", "Y"]]
     assert linear(*sentences(50), [["the", "dog", "walks"]]) == [["DET", "NOUN", "VERB"]]
     assert linear([["a"]], [["X"]], [["b", "c"]]) == [["X", "X"]]
+
+
+@pytest.mark.parametrize("crf", [False, True])
+def test_the_loss_of_a_batch_is_the_mean_over_its_words(crf):
+    X, y = sentences(12)
+    tagger = SequenceTagger(**SMALL, crf=crf)
+    given, labels = tagger._read(X, y)
+    lessons = tagger._prepare(given, labels, np.arange(12), np.arange(2))
+    torch.manual_seed(0)
+    network = tagger._network().double().eval()
+    batch, tags = lessons.training.batch(torch.arange(12)), lessons._labels(np.arange(12))
+    assert lessons.weigh((batch, tags)) == sum(map(len, y))
+    alone = [
+        lessons.loss(network, (lessons.training.batch(torch.tensor([k])), lessons._labels(np.array([k])))) * len(y[k])
+        for k in range(12)
+    ]
+    assert lessons.loss(network, (batch, tags)).item() == pytest.approx(sum(alone).item() / sum(map(len, y)))

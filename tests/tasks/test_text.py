@@ -15,6 +15,7 @@ from elman.data.texts import TokenCases, read_texts, unknown_words
 from elman.data.tokens import Words
 from elman.data.vectors import read_vectors
 from elman.errors import InputError
+from elman.models.text import thinned
 from elman.tasks.explaining import Explanation, odds
 
 SMALL = {"hidden_size": 8, "embedding_size": 12, "epochs": 12, "learning_rate": 0.02, "average": None, "buckets": 2000}
@@ -249,3 +250,22 @@ def test_cross_validation_by_scikit_learn():
     texts, labels = reviews(90)
     scores = cross_val_score(TextClassifier(**SMALL | {"epochs": 8}), np.array(texts, dtype=object), labels, cv=2)
     assert scores.shape == (2,)
+
+
+def test_a_network_is_judged_as_if_it_were_calibrated(fitted):
+    outputs = torch.tensor([[4.0, 0.0], [3.0, 0.0], [0.0, 2.0], [5.0, 0.0]], dtype=torch.float64)
+    y = torch.tensor([0, 0, 1, 1])  # the last is wrong, and very sure
+    judged, cost = fitted._judge(outputs, y).item(), fitted._cost(outputs, y).item()
+    assert judged < 0.6 * cost
+    assert fitted._judge(3 * outputs, y).item() == pytest.approx(judged, rel=1e-3)
+
+
+def test_numbers_are_taken_from_all_words_alike_and_words_whole():
+    torch.manual_seed(0)
+    x = thinned(torch.ones(50, 40, 30), 0.3, 0.2)
+    gone = (x == 0).all(dim=2)
+    assert abs(gone.double().mean().item() - 0.2) < 0.03
+    for row, words in zip(x, gone, strict=True):
+        kept = row[~words]
+        assert (kept == kept[0]).all() and set(kept[0].tolist()) <= {0.0, pytest.approx(1 / 0.7)}
+    assert abs((x[~gone] == 0).double().mean().item() - 0.3) < 0.05
