@@ -256,7 +256,7 @@ def test_a_network_is_judged_as_if_it_were_calibrated(fitted):
     outputs = torch.tensor([[4.0, 0.0], [3.0, 0.0], [0.0, 2.0], [5.0, 0.0]], dtype=torch.float64)
     y = torch.tensor([0, 0, 1, 1])  # the last is wrong, and very sure
     judged, cost = fitted._judge(outputs, y).item(), fitted._cost(outputs, y).item()
-    assert judged < 0.6 * cost
+    assert judged < 0.8 * cost
     assert fitted._judge(3 * outputs, y).item() == pytest.approx(judged, rel=1e-3)
 
 
@@ -267,5 +267,5 @@ def test_numbers_are_taken_from_all_words_alike_and_words_whole():
     assert abs(gone.double().mean().item() - 0.2) < 0.03
     for row, words in zip(x, gone, strict=True):
         kept = row[~words]
-        assert (kept == kept[0]).all() and set(kept[0].tolist()) <= {0.0, pytest.approx(1 / 0.7)}
+        assert (kept == kept[0]).all() and kept[0].unique().tolist() == pytest.approx([0, 1 / 0.7])
     assert abs((x[~gone] == 0).double().mean().item() - 0.3) < 0.05
