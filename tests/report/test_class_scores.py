@@ -154,6 +154,17 @@ def test_a_matrix_stays_inside_its_picture(classes, width):
     assert max(float(y) + float(h) for _, y, _, h in boxes) <= high
 
 
+def test_a_row_of_the_matrix_is_a_true_class_and_a_column_what_was_named():
+    svg = Matrix("m", ["a", "b"], [[3, 2], [0, 4]]).svg(360, 0)
+    cells = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)".*?<title>(.*?)</title>', svg)
+    place = {tip: (float(x), float(y)) for x, y, tip in cells}
+    right, wrong, below = place.values()
+    assert list(place) == [
+        "a, taken for a: 3 of 5 (60.0 %)", "a, taken for b: 2 of 5 (40.0 %)", "b, taken for b: 4 of 4 (100.0 %)"
+    ]  # fmt: skip
+    assert wrong[1] == right[1] < below[1] and right[0] < wrong[0] == below[0]
+
+
 def test_texts_and_tags_are_told_as_classes(tmp_path):
     assert "names team right" in verdict(told(class_run(tmp_path / "text", task="text"))[1])[0]
     tags = class_run(tmp_path / "tag", task="tag")
