@@ -55,6 +55,9 @@ class Pool(nn.Module):
         Not of a bidirectional h, whose first steps know of the last.
         """
         count = torch.arange(1, h.shape[1] + 1, device=h.device)[:, None]
+        if self.read is not None:
+            B, T, _ = h.shape
+            return self.read(h.repeat_interleave(T, dim=0), lengths=count[:, 0].repeat(B)).unflatten(0, (B, T))
         if self.weigh is not None:
             score = self.weigh(torch.tanh(h))
             weight = (score - score.amax(dim=1, keepdim=True)).exp()

@@ -75,7 +75,7 @@ def playable(run: Run) -> dict[str, Any]:
         if config.get("task") not in KINDS:
             return {
                 "missing": f"This network is of the task {config.get('task')!r}. The page itself can run networks that "
-                "forecast or write, and no others yet; `elman predict` runs this one."
+                "forecast, write or remember, and no others yet; `elman predict` runs this one."
             }
         build, describe = KINDS[config["task"]]
         with torch.device("meta"):  # no memory before the size is known

@@ -31,12 +31,12 @@ from elman.tasks.embedding import embedding_for, note_of, vectors_for
 from elman.tasks.explaining import Explanation, odds
 from elman.tasks.settings import RECURRENT, TextSettings
 from elman.tasks.text_baselines import text_classifiers
-from elman.training.attribution import saliency
+from elman.training.attribution import AT_ONCE, saliency
 from elman.training.classification import temperature
 from elman.training.record import Run
 
 SIZE = 64  # numbers of a token's vector, where nothing says another
-SHOWN = 12  # texts of the validation part that a page explains
+SHOWN, LONGEST = 12, 120  # texts that a page explains, and their tokens: each costs a run for every token
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -163,7 +163,8 @@ class TextClassifier(Classes, TextSettings):
         """Some texts are explained word by word, and of a recurrent network the states are kept, as it reads."""
         texts = learning.given.cases.values
         told = []
-        for k in spread(on, SHOWN).tolist():
+        lengths = lessons.cases.lengths[on]
+        for k in spread(on[lengths <= max(LONGEST, lengths.min())], SHOWN).tolist():
             told.append({**self.explain(str(texts[k])).to_dict(), "truth": str(learning.y[k])})
         write_json(run.path / "explained.json", {"texts": told})
         assert isinstance(lessons.cases, TokenCases) and isinstance(self.network_, TextModel)
@@ -187,9 +188,9 @@ class TextClassifier(Classes, TextSettings):
         tokens, _, *pieces = read.batch(torch.tensor([0]))
         with torch.no_grad():
             x = network.embed(tokens, *pieces)[0]
-            steps = torch.arange(1, len(x) + 1)
-            prefixes = torch.cat([network.run(x[None, :n]) for n in steps.tolist()]) / self.temperature_
-        chances = softmax(prefixes.numpy(), axis=1)
+            ends = torch.arange(1, len(x) + 1).split(AT_ONCE)
+            prefixes = torch.cat([network.run(x[None, : int(n[-1])].repeat(len(n), 1, 1), n) for n in ends])
+        chances = softmax(prefixes.numpy() / self.temperature_, axis=1)
         names = self.classes_.tolist()
         if label is not None and label not in names:
             raise InputError(f"label={label!r}: one of {', '.join(map(str, names))} was expected")
@@ -216,6 +217,11 @@ class TextClassifier(Classes, TextSettings):
     def _baselines(self, given: Given, codes: np.ndarray, learn: np.ndarray, on: np.ndarray) -> dict[str, np.ndarray]:
         assert isinstance(given.cases, TokenCases)
         return text_classifiers(given.cases.texts, codes, learn, on, len(self.classes_))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string, tags.input_tags.two_d_array = True, False
+        return tags
 
     # --- keeping ---
 
