@@ -84,7 +84,7 @@ def test_chance_is_the_exact_test_of_mcnemar_on_the_cases(tmp_path):
     y = test["y"].to_list()
     right = {name: np.array([a == b for a, b in zip(test[name], y, strict=True)]) for name in ("gru", "logistic")}
     alone, other = (right["gru"] & ~right["logistic"]).sum(), (~right["gru"] & right["logistic"]).sum()
-    (said,) = chance(told(run)[1])
+    said = chance(told(run)[1])[0].replace("\u00a0", " ")
     assert said.startswith(f"{alone} cases are named right by the network alone and ") and "logistic regression" in said
     # by hand: of n cases in which one alone is right, how often would a coin part them at least so unevenly
     n, few = alone + other, min(alone, other)
@@ -154,6 +154,17 @@ def test_a_matrix_stays_inside_its_picture(classes, width):
     assert max(float(y) + float(h) for _, y, _, h in boxes) <= high
 
 
+def test_a_row_of_the_matrix_is_a_true_class_and_a_column_what_was_named():
+    svg = Matrix("m", ["a", "b"], [[3, 2], [0, 4]]).svg(360, 0)
+    cells = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)".*?<title>(.*?)</title>', svg)
+    place = {tip: (float(x), float(y)) for x, y, tip in cells}
+    right, wrong, below = place.values()
+    assert list(place) == [
+        "a, taken for a: 3 of 5 (60.0 %)", "a, taken for b: 2 of 5 (40.0 %)", "b, taken for b: 4 of 4 (100.0 %)"
+    ]  # fmt: skip
+    assert wrong[1] == right[1] < below[1] and right[0] < wrong[0] == below[0]
+
+
 def test_texts_and_tags_are_told_as_classes(tmp_path):
     assert "names team right" in verdict(told(class_run(tmp_path / "text", task="text"))[1])[0]
     tags = class_run(tmp_path / "tag", task="tag")
@@ -162,6 +173,8 @@ def test_texts_and_tags_are_told_as_classes(tmp_path):
         scores["test"] = {"words": 900}
         for row in scores["rows"]:
             row |= {"accuracy_unknown": 0.5, "span_f1": 0.25}
+        all_of = {"precision": 0.5, "recall": 0.25, "f1": 1 / 3, "support": 4}
+        scores["spans"] = {"gru": {"": all_of, "PER": all_of}}
 
     change(tags, as_tags)
     groups = told(tags)[1]
@@ -170,6 +183,19 @@ def test_texts_and_tags_are_told_as_classes(tmp_path):
     assert columns[:3] == ["accuracy", "unknown words", "span F1"]
     assert [cell.text for cell in rows[0].cells[1:3]] == ["50.0 %", "25.0 %"]
     assert ("F1 of whole spans", "25.0 %") in headline(groups[0])
+    spans = panels_of(tags)["classes"].tables[1][1]
+    assert spans.rows == [["all", "4", "50.0 %", "25.0 %", "0.333"], ["PER", "4", "50.0 %", "25.0 %", "0.333"]]
+
+
+def test_where_one_probability_is_known_of_each_case_it_says_how_sure_it_was(tmp_path):
+    run = class_run(tmp_path / "run", task="tag")
+    test = pl.read_parquet(run / "test.parquet")
+    own = test.select("case", "y", "gru", "logistic", p=pl.max_horizontal("p_blue", "p_green", "p_red"))
+    own.write_parquet(run / "test.parquet")
+    table = panels_of(run)["mistakes"].tables[0][1]
+    wrong = own.filter(pl.col("y") != pl.col("gru")).sort("p", descending=True)
+    assert list(table.columns) == ["case", "true class", "named", "how sure"]
+    assert [row[3] for row in table.rows] == [f"{100 * p:.1f} %" for p in wrong["p"][:15]]
 
 
 def test_a_page_of_a_class_column_that_is_torn_says_so(tmp_path):

@@ -48,7 +48,10 @@ def test_the_scatter_and_the_histogram_have_the_cases(tmp_path, cases):
     np.testing.assert_array_equal(dots.x, test["y"].to_numpy()[::every])
     np.testing.assert_array_equal(dots.y, test["gru"].to_numpy()[::every])
     assert list(diagonal.x) == list(diagonal.y)
-    assert sum(int(row[1].replace(",", "")) for row in panel.figures[1].table.rows) == cases
+    counts = [int(row[1].replace(",", "")) for row in panel.figures[1].table.rows]
+    errors = (test["gru"] - test["y"]).to_numpy()
+    assert sum(counts) == cases and counts == np.histogram(errors, len(counts))[0].tolist()
+    assert list(panel.figures[1].chart.bands[0].high[::2]) == counts
     errors = (test["gru"] - test["y"]).abs().sort(descending=True)
     assert [abs(float(row[3].replace("−", "-"))) for row in panel.tables[0][1].rows] == pytest.approx(
         errors[:12].to_list(), rel=0.01

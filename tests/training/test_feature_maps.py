@@ -120,13 +120,22 @@ def test_a_large_case_is_kept_small(monkeypatch):
     x = torch.randn(100, 2)
     seen = look(model, [x], labels=["1"])
     assert seen.arrays["map.0.0"].shape == (4, 32) and seen.arrays["occluded.0"].shape == (15,)
+    assert seen.facts["cases"][0]["window"] == [7]
     assert len(seen.arrays["read.0"]) <= 32 and seen.facts["cases"][0]["size"] == [100]
     model, _ = images()
     monkeypatch.setattr(feature_maps, "SIDE", 10)
     monkeypatch.setattr(feature_maps, "GRID", 5)
     seen = look(model, [torch.randn(1, 40, 30)], labels=["1"])
     assert seen.arrays["map.0.0"].shape == (4, 10, 10) and seen.arrays["occluded.0"].shape == (5, 5)
-    assert max(seen.arrays["read.0"].shape) <= 20
+    assert max(seen.arrays["read.0"].shape) <= 20 and seen.facts["cases"][0]["window"] == [15, 11]
+
+
+def test_what_would_take_too_long_is_covered_in_fewer_places(monkeypatch):
+    monkeypatch.setattr(feature_maps, "WORK", 1.0)
+    model, cases = images(height=32, width=32)
+    assert look(model, cases).arrays["occluded.0"].shape == (4, 4)
+    model, _ = sequences("transformer", heads=2)
+    assert look(model, [torch.randn(64, 2)], labels=["1"]).arrays["occluded.0"].shape == (16,)
 
 
 def test_attention_is_that_of_each_head():

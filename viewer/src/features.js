@@ -184,11 +184,11 @@ function panels(seen, view, say) {
 // What the answer is owed to, step by step.
 function why(seen, now, lines, steps) {
   lines("feature-why", () => {
-    const n = now(), share = seen.of(n, "share"), occluded = seen.of(n, "occluded"), { answer, rest, chosen } = seen.cases[n];
+    const n = now(), share = seen.of(n, "share"), occluded = seen.of(n, "occluded"), { answer, rest, chosen, window } = seen.cases[n];
     const at = (many) => steps(n, many), most = occluded.values.indexOf(Math.max(...occluded.values)), unit = seen.kind === "classes" ? "log-odds" : seen.outputs[0];
     return {
       title: `What the answer is owed to: covering step ${at(occluded.shape[0])[most]} costs ${seen.outputs[chosen]} most`,
-      how: `Bars: what each step of the last layer adds to the answer; with the ${number(rest)} that no step owns they add up to ${number(answer)}. Line: how much the answer falls when the step is covered, its values set to their mean.`,
+      how: `Bars: what each step of the last layer adds to the answer; with the ${number(rest)} that no step owns they add up to ${number(answer)}. Line: how much the answer falls when ${window[0] > 1 ? `the ${window[0]} steps around are` : "the step is"} covered, set to the mean.`,
       yLabel: unit === "log-odds" ? "logit of the answer" : unit,
       series: [{ name: "adds to the answer", x: at(share.shape[0]), y: [...share.values], colour: "s3", kind: "bar" }, { name: "lost when covered", x: at(occluded.shape[0]), y: [...occluded.values], colour: "s2", width: 2 }],
       rules: [{ y: 0 }],
@@ -229,7 +229,7 @@ function pictures(seen, now, add, figure) {
     const range = ([, { values }]) => { const most = Math.max(...values.map(Math.abs)) || 1; return [-most, most]; };
     return {
       title: `${label}; ${seen.says(n)}`,
-      how: `Left the image as it was read${channels > 1 && channels !== 3 ? ", the mean over its channels" : ""}. Then how much the logit of ${seen.outputs[chosen]} falls where 3 × 3 pixels are covered: red places speak for it, blue ones against it.${shown[1] ? ` Right, the class activation map: what each place of the last maps adds; with the ${number(rest)} that no place owns they add up to ${number(answer)}.` : ""}`,
+      how: `Left the image as it was read${channels > 1 && channels !== 3 ? ", the mean over its channels" : ""}. Then how much the logit of ${seen.outputs[chosen]} falls where ${seen.cases[n].window.join(" × ")} pixels are covered: red places speak for it, blue ones against it.${shown[1] ? ` Right, the class activation map: what each place of the last maps adds; with the ${number(rest)} that no place owns they add up to ${number(answer)}.` : ""}`,
       label: shown.map((heat) => `${heat[0]}: at most ${number(range(heat)[1])}`).join("; "),
       get height() { return size(frame.root.clientWidth).high + 46; },
       data: () => ({ read: [...read.values], occluded: [...shown[0][1].values], share: shown[1] ? [...shown[1][1].values] : null }),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -10,11 +10,11 @@ from scipy.stats import binomtest
 
 from elman.report import words
 from elman.report.charts import Table
-from elman.report.class_scores import ClassScores
+from elman.report.class_scores import ClassScores, TagScores
 from elman.report.matrix import Matrix
 from elman.report.panels import Figure, Panel
 from elman.report.reliability import reliability
-from elman.report.runs import Run
+from elman.report.runs import Row, Run, number
 from elman.report.scores import Group, best_baseline, networks_of
 
 LARGEST = 60  # classes in one matrix
@@ -33,7 +33,7 @@ def class_panels(groups: Sequence[Group], run: Run) -> list[Panel]:
     of = f"{run.label}, seed {run.seed}"
     found = [_confusion(scores, of, scores.confusion.get(network), rival)]
     if network in scores.confusion:
-        found.append(_by_class(scores, of, scores.confusion[network]))
+        found.append(_by_class(scores, of, network))
     if scores.reliability:
         found.append(_trust(scores, of))
     return [*found, _mistakes(run, scores, network)]
@@ -57,9 +57,11 @@ def chance(groups: Sequence[Group]) -> list[str]:
         return ["Both are right in the same cases."]
     p = float(binomtest(alone, alone + other).pvalue)
     if p < 0.05:
-        said = "that is more than chance would make" + (" (p < 0.001)" if p < 0.001 else f" (p = {p:.3f})")
+        said = "that is more than chance would make" + (
+            " (p\u00a0<\u00a00.001)" if p < 0.001 else f" (p\u00a0=\u00a0{p:.3f})"
+        )
     else:
-        said = f"so small a difference can be chance (p = {p:.2f})"
+        said = f"so small a difference can be chance (p\u00a0=\u00a0{p:.2f})"
     seeds = f"In the test of seed {run.seed}, " if len(group.scored) > 1 else ""
     sentence = (
         f"{words.count(alone, 'case')} {'is' if alone == 1 else 'are'} named right by the network alone and "
@@ -107,8 +109,8 @@ def _pairs(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Table:
     return Table(["true class", "taken for", "how often", "of that class"], rows)
 
 
-def _by_class(scores: ClassScores, of: str, matrix: Sequence[Sequence[int]]) -> Panel:
-    rows = []
+def _by_class(scores: ClassScores, of: str, network: str) -> Panel:
+    matrix, rows = scores.confusion[network], []
     for k, name in enumerate(scores.classes):
         there, named, right = sum(matrix[k]), sum(row[k] for row in matrix), matrix[k][k]
         precision = right / named if named else None
@@ -121,7 +123,24 @@ def _by_class(scores: ClassScores, of: str, matrix: Sequence[Sequence[int]]) -> 
         "named so. F1: both in one, best 1. A dash: there is none to judge by."
     )
     table = Table(["class", scores.unit, "named so", "precision", "recall", "F1"], rows, note)
-    return Panel("classes", "Class by class", f"{of}.", tables=[("Precision, recall and F1 by class", table)])
+    tables = [("Precision, recall and F1 by class", table)]
+    if isinstance(scores, TagScores) and network in scores.spans:
+        tables.append(("The same of whole spans", _spans(scores.spans[network])))
+    return Panel("classes", "Class by class", f"{of}.", tables=tables)
+
+
+def _spans(kinds: Mapping[str, Row]) -> Table:
+    rows = [
+        [
+            kind or "all",
+            words.cases(row.get("support")),
+            *(words.percent(number(row.get(key))) for key in ("precision", "recall")),
+            words.score(number(row.get("f1"))),
+        ]
+        for kind, row in kinds.items()
+    ]
+    note = "A span is right where its begin, its end and its kind are."
+    return Table(["kind", "spans", "precision", "recall", "F1"], rows, note)
 
 
 def _trust(scores: ClassScores, of: str) -> Panel:
@@ -147,6 +166,8 @@ def _mistakes(run: Run, scores: ClassScores, network: str) -> Panel:
         return Panel("mistakes", heading, missing=run.no_test or "Its test.parquet does not tell case by case.")
     columns = [f"p_{name}" for name in scores.classes]
     if not set(columns) <= set(test.columns):
+        columns = ["p"]  # how likely what was named is
+    if not set(columns) <= set(test.columns):
         return Panel("mistakes", heading, missing="Its test.parquet holds no probabilities of the classes.")
     named, truth = test[network].cast(pl.String).to_list(), test["y"].cast(pl.String).to_list()
     sure = test.select(pl.max_horizontal(columns)).to_series().to_list()
@@ -155,12 +176,15 @@ def _mistakes(run: Run, scores: ClassScores, network: str) -> Panel:
         return Panel("mistakes", heading, "Of the test part, no case was named wrong.")
     models = {row["model"] for row in scores.rows}
     about = [name for name in test.columns if name != "y" and name not in models and name not in columns][:3]
-    rows = []
+    headings, rows = [*about, "true class", "named", "how sure"], []
     for k in wrong[:WRONG]:
-        right = test[f"p_{truth[k]}"][k] if truth[k] in scores.classes else None
         told = [_short(words.plain(test[name][k])) for name in about]
-        rows.append([*told, truth[k], named[k], words.percent(sure[k]), words.percent(right)])
-    table = Table([*about, "true class", "named", "how sure", "given to the true class"], rows)
+        rows.append([*told, truth[k], named[k], words.percent(sure[k])])
+        if columns != ["p"]:
+            rows[-1].append(words.percent(test[f"p_{truth[k]}"][k] if truth[k] in scores.classes else None))
+    if columns != ["p"]:
+        headings.append("given to the true class")
+    table = Table(headings, rows)
     intro = (
         f"Of {len(test):,} {scores.unit}, {len(wrong):,} were named wrong. These are the ones of which the network was "
         "surest: look at them for wrong labels, and for what it does not see."

@@ -36,6 +36,8 @@ class ClassScores(Scores):
         "majority": "the most frequent class",
         "logistic": "logistic regression",
         "boosting": "gradient boosting",
+        "tf-idf": "logistic regression on tf-idf",
+        "tf-idf+": "logistic regression on tf-idf of words and pieces",
     }
     intro: ClassVar[str] = (
         "Each line is one way to name the class, judged on the test part. A star marks the best of a column. The "
@@ -120,28 +122,37 @@ class ClassScores(Scores):
 class TagScores(ClassScores):
     """The same of taggers, whose cases are words; spans of words are scored where the tags say where they begin."""
 
+    spans: Mapping[str, Mapping[str, Row]]  # by model and kind of span, "" for all; {} where the tags mark none
+
     metric: ClassVar[Metric] = Metric(
         "accuracy", "accuracy", "Accuracy: the share of words that got the right tag.", words.percent, gap=points
     )
-    baselines: ClassVar[Mapping[str, str]] = {}
+    baselines: ClassVar[Mapping[str, str]] = {
+        "most frequent": "each word's most frequent tag",
+        "linear": "a linear model of the word and its neighbours",
+    }
     intro: ClassVar[str] = (
         "Each line is one way to tag, judged on the words of the test part. A star marks the best of a column. The "
         "baselines need no network: what they reach is what a network has to beat."
     )
     how: ClassVar[str] = (
-        "Accuracy: the share of words tagged right, of all, and of those that training had and had not. Span F1: "
-        "precision and share found, in one, of whole spans with their kind. Macro F1: the mean over the tags."
+        "Accuracy: the share of words tagged right; unknown words: of those that training had not. Span F1: precision "
+        "and share found, in one, of whole spans with their kind. Macro F1: the mean over the tags. Sentences: the "
+        "share without a wrong tag."
     )
     measures: ClassVar[Sequence[Column]] = (
         Column("accuracy", "accuracy", words.percent, HIGH),
-        Column("known words", "accuracy_known", words.percent, HIGH),
         Column("unknown words", "accuracy_unknown", words.percent, HIGH),
         Column("span F1", "span_f1", words.percent, HIGH),
-        Column("span precision", "span_precision", words.percent, HIGH),
-        Column("span recall", "span_recall", words.percent, HIGH),
-        *ClassScores.measures[1:],
+        Column("macro F1", "f1_macro", words.score, HIGH),
+        Column("sentences", "sentences", words.percent, HIGH),
     )
     unit: ClassVar[str] = "words"
+
+    @classmethod
+    def _fields(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
+        spans = {str(model): dict(kinds) for model, kinds in (raw.get("spans") or {}).items()}
+        return super()._fields(raw) | {"spans": spans}
 
     @property
     def title(self) -> str:

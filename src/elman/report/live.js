@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources 0e35e34d6ee040f945aa8ffc7987f5eeb0badb5af38c5cc1dd7ced2f60c029cc */
+/* elman's viewer, made by `make viewer` from sources dbf477f46e428d61a3ab7b72fb6a6995b12381534aadadcdbf38b8664f18e65a */
 /*! uPlot
 The MIT License (MIT)
 

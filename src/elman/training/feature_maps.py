@@ -3,6 +3,7 @@
 `look_at_features` runs the network, and gives `Features`, which a run folder keeps; the page draws them.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,9 @@ from elman.training.attribution import AT_ONCE, Forward
 from elman.training.look import Features
 
 STEPS, SIDE = 256, 48  # of a map that is kept; a larger one is made smaller, by the largest value of each part
-WINDOWS, GRID = 128, 20  # places that are covered in turn: along a sequence, and along each side of an image
+WINDOWS, GRID = 128, 20  # places that are covered in turn, at the most: along a sequence, along each side of an image
+WORK = 3e10  # products that covering them may take in all cases, some seconds of one core; at least some are covered
+LEAST = 16
 ATTENDED = 128  # steps of a longer sequence whose attention is kept, the first ones
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 Array = NDArray[Any]
@@ -103,7 +106,8 @@ def look_at_features(
                     chosen = int(answers[0].argmax()) if kind == "classes" else 0
                     share = _shares(answers[0, chosen], record)
                 answer = answers[0, chosen].item()
-                occluded = _occluded(forward, x, chosen, answer)
+                places = max(LEAST, int(WORK / (len(cases) * _products(model, record, x))))
+                occluded, window = _occluded(forward, x, chosen, answer, places)
                 arrays |= {
                     f"read.{n}": _fewer(values),
                     f"output.{n}": _floats(answers.softmax(-1) if kind == "classes" else answers)[0],
@@ -115,7 +119,14 @@ def look_at_features(
                     arrays[f"picked.{n}"] = record.encoded[0].argmax(dim=0).numpy()
                 rest = answer - float(share.sum())
                 told.append(
-                    {"label": labels[n], "chosen": chosen, "answer": answer, "rest": rest, "size": [*values.shape[:-1]]}
+                    {
+                        "label": labels[n],
+                        "chosen": chosen,
+                        "answer": answer,
+                        "rest": rest,
+                        "size": [*values.shape[:-1]],
+                        "window": window,
+                    }
                 )
                 layers = layers or [_layer(seen) for seen in (*record.maps, *record.attention)]
     finally:
@@ -189,29 +200,41 @@ def _shares(answer: Tensor, record: Record) -> Tensor:
     return (gradient * last).detach()[0].sum(dim=-1 if record.encoded is not None else 0)
 
 
-def _occluded(forward: Forward, x: Tensor, chosen: int, answer: float) -> Array:
+def _products(model: nn.Module, record: Record, x: Tensor) -> float:
+    """About how many products one run takes."""
+    if x.dim() == 3:
+        layers = [(seen.module.weight, seen.output) for seen in record.maps if isinstance(seen.module, CONVOLUTIONS)]
+        return float(sum(weight.numel() * output[0, 0].numel() for weight, output in layers))
+    T, attended = len(x), sum(seen.module.embed_dim for seen in record.attention)  # type: ignore[misc]
+    return float(T * (sum(p.numel() for p in model.parameters()) + 2 * T * attended))
+
+
+def _occluded(forward: Forward, x: Tensor, chosen: int, answer: float, places: int) -> tuple[Array, list[int]]:
     """How much the answer falls where a window of the case is set to zero, its mean: `(places)`, or `(rows, columns)`.
+
+    And the sides of that window.
 
     Of a sequence each step alone, of an image 3 x 3 pixels around each; of a large case windows that lie farther apart.
     """
     sides = (x.shape[0],) if x.dim() == 2 else tuple(x.shape[1:])
-    most = WINDOWS if x.dim() == 2 else GRID
+    most = min(WINDOWS, places) if x.dim() == 2 else min(GRID, math.isqrt(places))
     strides = [-(-side // most) for side in sides]
     centres = [
         (torch.arange(0, side, stride) + stride // 2).clamp(max=side - 1)
         for side, stride in zip(sides, strides, strict=True)
     ]
-    near = []
-    for side, stride, at in zip(sides, strides, centres, strict=True):
-        half = stride / 2 if x.dim() == 2 else max(1.5, stride)
-        near.append((torch.arange(side) + 0.5 - (at[:, None] + 0.5)).abs() < half)
+    window = [stride | 1 if x.dim() == 2 else max(3, 2 * stride - 1) for stride in strides]  # odd, around its centre
+    near = [
+        (torch.arange(side) - at[:, None]).abs() <= wide // 2
+        for side, wide, at in zip(sides, window, centres, strict=True)
+    ]
     covered = near[0] if x.dim() == 2 else (near[0][:, None, :, None] & near[1][None, :, None, :]).flatten(0, 1)
     falls = []
     with torch.no_grad():
         for part in covered.split(AT_ONCE):
             hidden = part[..., None] if x.dim() == 2 else part[:, None]
             falls.append(answer - forward(x.masked_fill(hidden, 0.0))[:, chosen])
-    return torch.cat(falls).reshape([len(at) for at in centres]).float().numpy()
+    return torch.cat(falls).reshape([len(at) for at in centres]).float().numpy(), window
 
 
 def _layer(seen: Seen) -> dict[str, Any]:
