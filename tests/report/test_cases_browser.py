@@ -168,7 +168,7 @@ def test_a_recurrent_classifier_says_how_sure_it_is_after_each_step(visit, fitte
 def test_what_a_page_can_not_show_is_said(visit, fitted):
     page = visit(fitted["mlp"])
     assert "the network reads all at once" in page.locator("#inside-charts .missing").inner_text()
-    assert "can run networks that forecast or write" in page.locator("#play .missing").inner_text()
+    assert "can run networks that forecast, write or remember" in page.locator("#play .missing").inner_text()
     assert "were not looked at: this network has no recurrent layer" in page.locator(".diagnosis").inner_text()
     (fitted["mlp"] / "features.json").write_text("{}")
     page = visit(fitted["mlp"])
