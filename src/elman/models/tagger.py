@@ -13,6 +13,7 @@ class Tagger(nn.Module):
     chain: with a `ChainCRF` upon these scores, `crf`, which knows the labels that follow one another.
 
     >>> from elman.models.encoders import encoder
+    >>> import torch
     >>> model = Tagger(None, encoder("gru", 4, 8), 3)
     >>> model(torch.randn(2, 5, 4), torch.tensor([5, 2])).shape
     torch.Size([2, 5, 3])
