@@ -10,7 +10,7 @@ from elman.errors import InputError, TrainingError
 
 if TYPE_CHECKING:
     from elman import kernels, layers
-    from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
+    from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM, Reservoir
     from elman.layers.accelerate import accelerate, restore
     from elman.tasks.classify import SequenceClassifier
     from elman.tasks.forecast import Forecaster
@@ -28,6 +28,7 @@ _ROOMS = {
     "RGLRU": "elman.layers",
     "LRU": "elman.layers",
     "SLSTM": "elman.layers",
+    "Reservoir": "elman.layers",
     "accelerate": "elman.layers.accelerate",
     "restore": "elman.layers.accelerate",
     "Forecaster": "elman.tasks.forecast",
@@ -49,6 +50,7 @@ __all__ = [
     "InputError",
     "MinGRU",
     "MinLSTM",
+    "Reservoir",
     "SequenceClassifier",
     "SequenceRegressor",
     "TextGenerator",

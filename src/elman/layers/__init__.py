@@ -5,6 +5,7 @@ from .classic import GRU, LSTM, RNN
 from .linear_cells import RGLRU, MinGRU, MinLSTM
 from .lru import LRU
 from .recurrent import Recurrent
+from .reservoir import Reservoir
 from .slstm import SLSTM
 from .trace import LayerTrace, Trace
 
@@ -22,5 +23,6 @@ __all__ = [
     "MinLSTM",
     "RNNCell",
     "Recurrent",
+    "Reservoir",
     "Trace",
 ]
