@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM, Reservoir
     from elman.layers.accelerate import accelerate, restore
     from elman.tasks.classify import SequenceClassifier
+    from elman.tasks.esn import EchoStateNetwork
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
     from elman.tasks.regress import SequenceRegressor
@@ -32,6 +33,7 @@ _ROOMS = {
     "accelerate": "elman.layers.accelerate",
     "restore": "elman.layers.accelerate",
     "Forecaster": "elman.tasks.forecast",
+    "EchoStateNetwork": "elman.tasks.esn",
     "SequenceClassifier": "elman.tasks.classify",
     "SequenceRegressor": "elman.tasks.regress",
     "look_inside": "elman.training.inside",
@@ -46,6 +48,7 @@ __all__ = [
     "RGLRU",
     "RNN",
     "SLSTM",
+    "EchoStateNetwork",
     "Forecaster",
     "InputError",
     "MinGRU",

@@ -12,6 +12,7 @@ ESTIMATORS = {
     "forecast": ("elman.tasks.forecast", "Forecaster"),
     "classify": ("elman.tasks.classify", "SequenceClassifier"),
     "regress": ("elman.tasks.regress", "SequenceRegressor"),
+    "esn": ("elman.tasks.esn", "EchoStateNetwork"),
     "write": ("elman.tasks.write", "TextGenerator"),
 }
 
