@@ -60,14 +60,29 @@ def test_each_horizon_is_a_ridge_regression_of_its_own(series):
         EchoStateNetwork(**SMALL, horizon=(2,)).fit(series).generate(3)
 
 
-@pytest.mark.parametrize("options", [{}, {"choice": "folds"}, {"choice": "gcv"}, {"ridge": 1e-4}, {"readout": "rls"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"choice": "folds"}, {"choice": "gcv"}, {"ridge": 1e-4}, {"readout": "rls"}, {"washout": 150}]
+)
 def test_pieces_give_the_whole(series, options, monkeypatch):
-    whole = EchoStateNetwork(**SMALL, **options).fit(series)
+    whole = EchoStateNetwork(**SMALL | options).fit(series)
     monkeypatch.setattr(esn_learning, "LONGEST", 97)
-    cut = EchoStateNetwork(**SMALL, **options).fit(series)
+    cut = EchoStateNetwork(**SMALL | options).fit(series)
     assert cut.ridge_ == pytest.approx(whole.ridge_)
     np.testing.assert_allclose(cut.predict(series), whole.predict(series), rtol=1e-5)
     np.testing.assert_allclose(cut.generate(5), whole.generate(5), rtol=1e-4)
+
+
+def test_penalties_are_scored_on_what_was_held_out(series):
+    esn = EchoStateNetwork(**SMALL, validation=0.25).fit(series)
+    scaled = (series - series.mean()) / series.std()
+    x = torch.from_numpy(scaled[None, :-1, None])
+    states = np.concatenate([esn.network_.reservoir(x)[0][0], x[0]], axis=1)[20:]
+    y = scaled[21:, None]
+    begin = len(y) - round(len(y) / 4)
+    for k in (3, -1):
+        fitted = ridge(Sums(41, 1).add(states[:begin], y[:begin]), esn.path_["ridge"][k])
+        error = np.sqrt(np.mean((fitted(states[begin:]) - y[begin:]) ** 2) / y.var())
+        assert esn.path_["error"][k] == pytest.approx(error, rel=1e-3)
 
 
 @pytest.mark.parametrize("options", [{}, {"readout": "rls"}, {"variant": "nvar"}, {"horizon": (1, 7)}])
