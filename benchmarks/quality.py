@@ -5,6 +5,9 @@
 
 vowels: nine speakers by one word, japanese_vowels.npz in FOLDER (`data, lengths, y`), the official split: 270 and 370.
 digits: scikit-learn's 8 x 8 digits, read pixel by pixel (64 steps of one number), one fifth held out.
+tweets: whether people rated a tweet above 0, vader_tweets.txt in FOLDER (number, mean rating, text), by five-fold
+    cross-validation; the spread is over the folds, and all learn from four of them. `TextClassifier`.
+pos: the part of speech of each word, ewt_dev_pos.tsv in FOLDER, its last fifth of sentences held out; `SequenceTagger`.
 anes96: statsmodels' survey of 1996, a vote and a party of seven from a few answers, one quarter held out; `mlp`.
 
 A network has the default settings but for what its row names; all were chosen on training parts alone. Numbers are
@@ -26,12 +29,17 @@ import numpy as np
 import polars as pl
 import torch
 from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedKFold, train_test_split
 
-from elman import SequenceClassifier
+from elman import SequenceClassifier, SequenceTagger, TextClassifier
+from elman.data.tagged import Tagged, read_tagged
 from elman.tasks.case_scoring import CaseScores
 
-METRICS = {"accuracy": "accuracy", "balanced_accuracy": "balanced", "log_loss": "log loss", "calibration_error": "ECE"}
+METRICS = {
+    "accuracy": "accuracy", "balanced_accuracy": "balanced", "accuracy_unknown": "new words", "f1_macro": "macro F1",
+    "log_loss": "log loss", "calibration_error": "ECE",
+}  # fmt: skip
+LEFT_OUT = {"classify": ("f1_macro",), "tag": ()}
 ANSWERS = ["age", "educ", "income", "logpopul", "TVnews", "selfLR", "ClinLR", "DoleLR"]
 
 
@@ -80,7 +88,75 @@ def anes96(data: Path | None) -> Iterator[Task]:
         yield Task(f"anes96: {label}", table[order].select(inputs), y[order], len(y) // 4, [network])
 
 
-TASKS: dict[str, Callable[[Path | None], Iterator[Task]]] = {"vowels": vowels, "digits": digits, "anes96": anes96}
+@dataclass(frozen=True)
+class Splits:
+    """A part held out for each of some trials, in which a network of each of `networks` learns from the rest."""
+
+    name: str
+    make: Callable[..., Any]  # an estimator from its settings
+    networks: Sequence[dict[str, Any]]
+    parts: Callable[
+        [int], Iterator[tuple[Any, Any, int]]
+    ]  # X, y and how many last ones are held out, of so many trials
+    goal: float | None = None
+    beat: str | None = None  # the baseline that is to be beaten
+
+
+def tweets(data: Path | None) -> Iterator[Splits]:
+    if data is None or not (data / "vader_tweets.txt").is_file():
+        raise Missing("there is no vader_tweets.txt in --data")
+    rows = [line.split("\t") for line in (data / "vader_tweets.txt").read_text().splitlines()]
+    X, y = [row[2] for row in rows], np.array([float(row[1]) > 0 for row in rows])
+
+    def parts(trials: int) -> Iterator[tuple[Any, Any, int]]:
+        folds = StratifiedKFold(5, shuffle=True, random_state=0).split(X, y)
+        for _, (train, test) in zip(range(trials), folds, strict=False):
+            order = [*train, *test]
+            yield [X[k] for k in order], y[order], len(test)
+
+    yield Splits("tweets", TextClassifier, [{}], parts, beat="tf-idf+")
+
+
+def pos(data: Path | None) -> Iterator[Splits]:
+    if data is None or not (data / "ewt_dev_pos.tsv").is_file():
+        raise Missing("there is no ewt_dev_pos.tsv in --data")
+    whole = read_tagged(data / "ewt_dev_pos.tsv")
+
+    def parts(trials: int) -> Iterator[tuple[Any, Any, int]]:
+        for _ in range(trials):
+            yield Tagged(whole.words, whole.labels), None, round(0.2 * len(whole.words))
+
+    yield Splits("pos", SequenceTagger, [{}, {"crf": True}], parts, beat="linear")
+
+
+TASKS: dict[str, Callable[[Path | None], Iterator[Task | Splits]]] = {
+    "vowels": vowels, "digits": digits, "tweets": tweets, "pos": pos, "anes96": anes96,
+}  # fmt: skip
+
+
+def tried(task: Splits, trials: int, quick: bool) -> dict[str, Any]:
+    """A row for each network and baseline: for each metric one value a trial, and what a network took to train."""
+    rows: dict[str, dict[str, Any]] = {}
+    for settings in task.networks[: 1 if quick else None]:
+        own = ", ".join(f"{key}" for key in settings)
+        for seed, (X, y, test) in enumerate(task.parts(trials)):
+            began = time.perf_counter()
+            network = task.make(seed=seed, **settings, **({"epochs": 1} if quick else {}))
+            network.fit(X, y, test=test)
+            seconds = time.perf_counter() - began
+            scores = network.evaluate(X, y, test=test)
+            for told in scores.summary["rows"]:
+                name = told["model"] + (f", {own}" if own and told["kind"] == "network" else "")
+                if settings is not task.networks[0] and told["kind"] == "baseline":
+                    continue
+                row = rows.setdefault(name, {"model": name, "kind": told["kind"], "settings": settings})
+                if told["kind"] == "network":
+                    row.setdefault("seconds", []).append(seconds)
+                    print(f"{task.name}, {name}, {seed}: {told['accuracy']:.4f}, {seconds:.0f} s", flush=True)
+                add(row, scores, told["model"])
+    sizes = [len(y) - test if y is not None else len(X.words) - test, test]
+    ordered = sorted(rows.values(), key=lambda row: row["kind"] == "baseline")
+    return {"name": task.name, "cases": sizes, "goal": task.goal, "beat": task.beat, "rows": ordered}
 
 
 def measured(task: Task, seeds: int, quick: bool) -> dict[str, Any]:
@@ -114,7 +190,8 @@ def measured(task: Task, seeds: int, quick: bool) -> dict[str, Any]:
 
 def add(row: dict[str, Any], scores: CaseScores, model: str) -> dict[str, Any]:
     for metric in METRICS:
-        row.setdefault(metric, []).append(scores.value(model, metric))
+        if metric in scores.rows.columns and metric not in LEFT_OUT[scores.summary["task"]]:
+            row.setdefault(metric, []).append(scores.value(model, metric))
     return row
 
 
@@ -128,16 +205,17 @@ def spread(values: Sequence[float], digits: int) -> str:
 
 
 def table(result: dict[str, Any]) -> str:
+    shown = {metric: name for metric, name in METRICS.items() if metric in result["rows"][0]}
     lines = [
         f"### {result['name']}",
         "",
         f"{result['cases'][0]} cases to learn from, {result['cases'][1]} held out." + verdict(result),
         "",
-        "| model | " + " | ".join(METRICS.values()) + " | seconds |",
-        "|---|" + "---|" * (len(METRICS) + 1),
+        "| model | " + " | ".join(shown.values()) + " | seconds |",
+        "|---|" + "---|" * (len(shown) + 1),
     ]
     for row in result["rows"]:
-        cells = [spread(row[metric], 3) for metric in METRICS]
+        cells = [spread(row[metric], 3) for metric in shown]
         seconds = spread(row["seconds"], 0) if "seconds" in row else ""
         name = f"**{row['model']}**" if row["kind"] == "network" else row["model"]
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {seconds} |")
@@ -149,9 +227,14 @@ def verdict(result: dict[str, Any]) -> str:
     >>> verdict({"goal": 0.9, "rows": [{"model": "gru", "accuracy": [0.8, 0.9]}]})
     ' The goal of 90 % for gru was missed: 85.0 %.'
     """
+    first = result["rows"][0]
+    if result.get("beat"):
+        other = next(row for row in result["rows"] if row["model"] == result["beat"])
+        apart = 100 * (mean(first["accuracy"]) - mean(other["accuracy"]))
+        word = "more" if apart > 0 else "less"
+        return f" {first['model']} names {abs(apart):.1f} points {word} right than {other['model']}."
     if result["goal"] is None:
         return ""
-    first = result["rows"][0]
     reached = mean(first["accuracy"])
     word = "reached" if reached >= result["goal"] else "missed"
     return f" The goal of {result['goal']:.0%} for {first['model']} was {word}: {100 * reached:.1f} %.".replace(
@@ -178,7 +261,8 @@ def main() -> None:
             parser.error(f"expected some of {', '.join(TASKS)}; found {name!r}")
         try:
             for task in TASKS[name](options.data):
-                results[task.name] = measured(task, 1 if options.quick else options.seeds, options.quick)
+                measure = tried if isinstance(task, Splits) else measured
+                results[task.name] = measure(task, 1 if options.quick else options.seeds, options.quick)  # type: ignore[arg-type]
                 if options.json:
                     facts = {"torch": str(torch.__version__), "tasks": list(results.values())}
                     options.json.write_text(json.dumps(facts, indent=1) + "\n")

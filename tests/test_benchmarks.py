@@ -40,7 +40,7 @@ def results(tmp_path_factory):
 
 
 def test_each_benchmark_has_a_quick_run():
-    others = {"cells", "training", "communication", "hotspots", "quality", "writing"}
+    others = {"cells", "training", "communication", "hotspots", "quality", "writing", "capacity"}
     assert {path.stem for path in BENCHMARKS.glob("*.py")} == set(ROWS) | PARTS | others
 
 
@@ -87,6 +87,18 @@ def test_the_benchmark_of_quality_runs_and_says_what_was_missed(tmp_path):
     assert "### digits" in page.read_text() and page.read_text().startswith("before") and "after" in page.read_text()
 
 
+def test_the_benchmark_of_quality_reads_texts_and_words(tmp_path):
+    """On data of its own, as those that it is made for are given by path."""
+    texts = [f"{k}\t{2 * (k % 2) - 1}\t{'good' if k % 2 else 'bad'} day {k % 7}" for k in range(60)]
+    (tmp_path / "vader_tweets.txt").write_text("\n".join(texts) + "\n")
+    (tmp_path / "ewt_dev_pos.tsv").write_text("the\tDET\ndog\tNOUN\n\na\tDET\ncat\tNOUN\n\n" * 20)
+    path = tmp_path / "quality.json"
+    said = run(BENCHMARKS / "quality.py", "--rows", "tweets,pos", "--quick", "--data", tmp_path, "--json", path)
+    tweets, pos = json.loads(path.read_text())["tasks"]
+    assert tweets["cases"] == [48, 12] and [row["model"] for row in pos["rows"]] == ["lstm", "most frequent", "linear"]
+    assert "right than tf-idf+." in said and "right than linear." in said
+
+
 def test_the_benchmark_of_writing_runs_and_draws(tmp_path):
     page = tmp_path / "writing.md"
     page.write_text("before\n<!-- learning -->\n<!-- /learning -->\nafter\n")
@@ -100,6 +112,17 @@ def test_the_benchmark_of_writing_runs_and_draws(tmp_path):
     assert list(json.loads(path.read_text())["rows"]) == ["default", "gru", "rnn", "anchor"]
     assert "| gru | 5 | 2 | 60 | 1.500 | 2.164 |" in page.read_text()
     assert "gru: 1.500 nats after 60 s" in (tmp_path / "writing-dark.svg").read_text()
+
+
+def test_the_benchmark_of_capacity_runs(tmp_path):
+    said = run(
+        BENCHMARKS / "capacity.py", "--units", "40,80", "--trials", "1", "--json", tmp_path / "capacity.json",
+        "--pictures", tmp_path,
+    )  # fmt: skip
+    assert "hebbian, 80 units: half is found at" in said and "pseudo-inverse: half is found at" in said
+    found = json.loads((tmp_path / "capacity.json").read_text())
+    assert {row["units"] for row in found["edge"]} == {40, 80} and len(found["seconds"]) == 2
+    assert "0.138" in (tmp_path / "capacity-dark.svg").read_text() and (tmp_path / "rules-light.svg").is_file()
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ QUICK = {
     "copy_task.py": ["--delays", "3", "--updates", "20", "--run", "copying"],
     "flood_warning.py": ["--epochs", "8"],
     "next_character.py": ["--characters", "6000", "--epochs", "1", "--hidden-size", "16"],
+    "remember_digits.py": ["--trials", "5"],
     "sequential_digits.py": ["--epochs", "1"],
     "without_a_gradient.py": ["--evaluations", "100"],
 }

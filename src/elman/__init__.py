@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from elman import kernels, layers
     from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
     from elman.layers.accelerate import accelerate, restore
+    from elman.tasks.capacity import capacity_curve
     from elman.tasks.classify import SequenceClassifier
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
+    from elman.tasks.memory import HopfieldNetwork
     from elman.tasks.regress import SequenceRegressor
+    from elman.tasks.tag import SequenceTagger
+    from elman.tasks.text import TextClassifier
     from elman.tasks.write import TextGenerator
     from elman.training.inside import look_inside
 
@@ -34,7 +38,11 @@ _ROOMS = {
     "SequenceClassifier": "elman.tasks.classify",
     "SequenceRegressor": "elman.tasks.regress",
     "look_inside": "elman.training.inside",
+    "SequenceTagger": "elman.tasks.tag",
+    "TextClassifier": "elman.tasks.text",
     "TextGenerator": "elman.tasks.write",
+    "HopfieldNetwork": "elman.tasks.memory",
+    "capacity_curve": "elman.tasks.capacity",
     "load": "elman.tasks.loading",
 }
 
@@ -46,14 +54,18 @@ __all__ = [
     "RNN",
     "SLSTM",
     "Forecaster",
+    "HopfieldNetwork",
     "InputError",
     "MinGRU",
     "MinLSTM",
     "SequenceClassifier",
     "SequenceRegressor",
+    "SequenceTagger",
+    "TextClassifier",
     "TextGenerator",
     "TrainingError",
     "accelerate",
+    "capacity_curve",
     "kernels",
     "layers",
     "load",

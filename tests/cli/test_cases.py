@@ -44,10 +44,10 @@ def test_help_imports_nothing_heavy(task):
 def test_a_run_leaves_its_record_scores_model_and_page(fitted):
     names = {p.name for p in fitted.iterdir()}
     files = {"config.toml", "events.jsonl", "scores.json", "test.parquet", "report.html"}
-    assert names == files | {"model", "snapshots"}
+    assert names == files | {"model", "snapshots", "inside.npz", "inside.json"}
     scores = json.loads((fitted / "scores.json").read_text())
     assert scores["task"] == "classify" and scores["test"] == {"cases": 18}
-    assert "which this page does not draw" in (fitted / "report.html").read_text()
+    assert "Which class is taken for which" in (fitted / "report.html").read_text()
 
 
 def test_predict_answers_for_each_group(fitted, tones_csv, capsys):

@@ -13,7 +13,7 @@ from elman.models.transformer import TransformerEncoder
 
 RECURRENT = ENCODERS[:-2]
 EVERY = [(name, False) for name in ENCODERS] + [(name, True) for name in RECURRENT]
-POOLINGS = ["last", "mean", "max", "summary", "attention"]
+POOLINGS = ["last", "mean", "max", "summary", "attention", "hopfield"]
 LENGTHS = torch.tensor([12, 5, 1, 7])
 
 
@@ -92,7 +92,7 @@ def test_a_bidirectional_network_pools_what_each_direction_made_of_the_whole():
     torch.testing.assert_close(pooled, torch.cat([state[2], state[3]], dim=1))  # the second layer's two directions
 
 
-@pytest.mark.parametrize("kind", POOLINGS)
+@pytest.mark.parametrize("kind", [kind for kind in POOLINGS if kind != "hopfield"])  # which projects what it reads
 def test_pooling_one_step_gives_that_step(kind):
     h = torch.randn(3, 1, 6)
     expected = h[:, 0].repeat(1, 3 if kind == "summary" else 1)
@@ -143,3 +143,12 @@ def test_what_was_never_seen_of_a_category_says_nothing():
     net(torch.zeros(2, 0), torch.tensor([[0], [3]])).sum().backward()
     optimizer.step()
     assert (net.vectors[0].weight[0] == 0).all() and (net.vectors[0].weight[3] != 0).any()
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_as_it_reads_it_says_what_it_says_of_the_steps_so_far(pooling, bidirectional):
+    net, x = model("gru", bidirectional, pooling), batch(2, 7)
+    said = net.as_it_reads(x)
+    for t in range(1, 8):
+        torch.testing.assert_close(said[:, t - 1], net(x[:, :t]), rtol=1e-10, atol=1e-10)

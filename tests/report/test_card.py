@@ -10,7 +10,7 @@ from elman.data.datasets import fulda
 from elman.models.summary import summary
 from elman.report.card import NO_COMMAND, NO_LAYERS, card
 from elman.report.charts import Table
-from elman.report.runs import read_run
+from elman.report.reading import read_run
 from elman.tasks.forecast import Forecaster
 from elman.training.record import Run
 

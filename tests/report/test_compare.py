@@ -14,7 +14,8 @@ import pytest
 from elman.layers import GRU, LSTM
 from elman.models.summary import summary
 from elman.report.compare import comparison, memory_of
-from elman.report.runs import Run, read_run
+from elman.report.reading import read_run
+from elman.report.runs import Run
 from elman.report.scores import groups_of
 from elman.report.unscored import unscored_numbers, unscored_title, unscored_verdict
 from elman.training.record import Run as Recorder

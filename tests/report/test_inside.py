@@ -16,7 +16,7 @@ from elman.layers import LSTM
 from elman.report import inside
 from elman.report.fans import PAST, fans_of
 from elman.report.inside import inside_of, packed, whole
-from elman.report.runs import read_run
+from elman.report.reading import read_run
 from elman.training.inside import look_inside
 from elman.training.look import Inside
 from elman.training.record import Run

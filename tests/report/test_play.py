@@ -24,7 +24,7 @@ from elman.models.sequence import RECURRENT
 from elman.report import networks
 from elman.report.networks import packed, rounded
 from elman.report.play import networks_of_page
-from elman.report.runs import read_run
+from elman.report.reading import read_run
 from elman.tasks.forecast import Forecaster
 from elman.training.record import Run
 
@@ -99,7 +99,7 @@ def test_what_rounding_costs_is_measured(add_language):
         (lambda run: shutil.rmtree(run / "model"), "There is no trained network here"),
         (lambda run: (run / "model" / "model.safetensors").write_bytes(b"x"), "truncated or changed"),
         (lambda run: (run / "model" / "config.json").write_text("{}"), "not the config of a model"),
-        (lambda run: save_model(run / "model", model_of(), {"task": "dance"}), "not with 'dance'"),
+        (lambda run: save_model(run / "model", model_of(), {"task": "dance"}), "This network is of the task 'dance'"),
         (
             lambda run: save_model(run / "model", model_of(), {"task": "language"}),
             "can't be read (KeyError('settings'))",

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elman.report.alerts import alerts
+from elman.report.reading import read_run
 from elman.report.recording import COLUMNS, LOWEST, POINTS, STEPS, embedded, record_of
-from elman.report.runs import names_of, read_run
+from elman.report.runs import names_of
 from elman.report.training import words_of
-from elman.training.diagnosis import HEALTHY
+from elman.training.diagnosis import HEALTHY, SOUND, UNTRACED
 
 
 def record(run):
@@ -157,4 +158,19 @@ def test_runs_of_one_label_and_seed_are_told_apart(new_run):
 def test_words_say_healthy_only_where_something_was_seen(recorded):
     assert words(recorded([*steps([1.0, 0.5]), probe(1), probe(2)])).note == HEALTHY
     assert "are not judged" in words(recorded(steps([1.0, 0.5]))).note
+
+
+def test_of_a_network_without_recurrent_layers_the_words_say_what_was_not_looked_at(recorded):
+    look = probe(1) | {"layers": []}
+    note = words(recorded([*steps([1.0, 0.5]), look])).note
+    assert note == f"{SOUND} {UNTRACED}" and HEALTHY not in note
+    updates = look | {"updates": {"w": 1.0}}
+    ill = words(recorded([*steps([1.0, 1.5]), *epochs_rising(), updates]))
+    assert ill.findings[0].illness == "learning rate too high" and ill.note == UNTRACED
+
+
+def epochs_rising():
+    return [
+        {"event": "epoch", "epoch": k, "step": 10 * k, "train_loss": 1.0 + k, "val_loss": 1.0 + k} for k in range(3)
+    ]
     assert "nothing to judge" in words(recorded([])).note

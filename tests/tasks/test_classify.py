@@ -54,6 +54,7 @@ def test_it_learns_with_every_architecture_and_says_the_same_when_loaded(archite
         {"pooling": "mean"},
         {"pooling": "max"},
         {"pooling": "attention"},
+        {"pooling": "hopfield"},
         {"architecture": "cnn", "causal": True, "kernel_size": 3, "num_layers": 2},
         {"architecture": "transformer", "positions": "learned", "heads": 2},
         {"optimizer": "sgd", "learning_rate": 0.2},

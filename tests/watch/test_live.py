@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from elman.report import write_report
+from elman.report.reading import read_run
 from elman.report.recording import record_of
-from elman.report.runs import read_run
 from elman.report.snapshots import snapshots_of
 from elman.training.record import Run
 
@@ -166,9 +166,10 @@ def test_it_pauses_stops_the_training_and_follows_it_when_it_is_resumed(start, p
     assert stopped == [e["step"] for e in Run(path).events() if e["event"] == "step"][-1]
     start(HERE / "trained.py", path, "--resume")
     reached(page, stopped + 10)
-    assert page.evaluate("window.elman.charts.loss.data['training, each step'].x") == list(
-        range(1, 1 + page.evaluate("window.elman.record.runs[0].last"))
+    drawn, last = page.evaluate(
+        "[window.elman.charts.loss.data['training, each step'].x, window.elman.record.runs[0].last]"  # at one moment
     )
+    assert drawn == list(range(1, 1 + last))
     assert troubles == []
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from elman.report.reading import read_run
 from elman.report.recording import record_of
-from elman.report.runs import read_run
 from elman.report.snapshots import snapshots_of
 from elman.report.training import words_of
 from elman.training.record import Run

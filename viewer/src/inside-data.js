@@ -28,7 +28,7 @@ export class Seen {
     Object.assign(this, raw);
     this.count = raw.sequences;
     this.first = raw.first_output;
-    for (const name of ["connectivity", "connected", "output_values", "truth", "surprisal", "top", "top_share", "text"]) {
+    for (const name of ["connectivity", "connected", "output_values", "truth", "surprisal", "top", "top_share", "text", "along"]) {
       const get = lazily(() => (raw[name] ? unpack(raw[name]) : null));
       Object.defineProperty(this, name, { get });
     }
@@ -70,8 +70,9 @@ export class Seen {
     return [...part(this.lines[k], sequence)].map(finite);
   }
 
-  // Output k of a sequence at every step, null before the first.
+  // Output k of a sequence at every step, null before the first; where it says something of the whole only, of the steps so far.
   output(sequence, k) {
+    if (this.along) return [...part(this.along, sequence)].filter((_, at) => at % this.along.shape[2] === k).map(finite);
     const { shape: [, T, many], values } = this.output_values;
     return [...Array(this.first).fill(null), ...Array.from({ length: T }, (_, t) => finite(values[(sequence * T + t) * many + k]))];
   }
@@ -124,6 +125,6 @@ export function visible(word) {
 export function uprights({ seen, view }) {
   const layer = seen.layers[view.state.layer];
   const found = layer.parts.slice(1).map((part) => ({ at: part.first, name: `${part.name} from here` }));
-  if (!found.length && seen.first) found.push({ at: seen.first, name: "outputs from here" });
+  if (!found.length && seen.first && !seen.along) found.push({ at: seen.first, name: "outputs from here" });
   return found.map(({ at, name }) => ({ at, x: at - 0.5, name }));
 }

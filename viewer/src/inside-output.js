@@ -49,7 +49,7 @@ function classes(room) {
     });
     return { title: `After ${seen.spot(n(), t)}: most likely ${items[0].name} (${percent(items[0].value)})`, how: `The likeliest outputs at the cursor.${seen.truth ? " What really came is marked, where it is among them." : ""}`, items, format: percent, least: 1 };
   }), ["t"]));
-  if (seen.output_values && seen.outputs.length <= 12)
+  if (seen.output_values && seen.outputs.length <= 12 && (seen.answers > 1 || seen.along))
     parts.push(room.lines("inside-classes", () => {
       const series = seen.outputs.map((name, k) => ({ name: visible(name), x: Array.from({ length: seen.steps }, (_, t) => t), y: seen.output(n(), k), colour: COLOURS[k % 6], dash: k < 6 ? undefined : [5, 4] }));
       const last = series.map((s) => s.y.at(-1)), best = last.indexOf(Math.max(...last));
@@ -70,12 +70,12 @@ function values(room) {
       series.push({ name, x, y: seen.output(n(), k), colour: own ? "s1" : COLOURS[k % 6], width: own ? 0.75 : 2.25, alpha: own ? 0.5 : 1, quiet: banded.has(k) && pairs.length > 2 });
     });
     pairs.forEach(([a, b]) => bands.push({ low: seen.outputs[a], high: seen.outputs[b], colour: "s1", alpha: 0.12 }));
-    if (seen.first && !seen.isText) series.push({ name: `${seen.inputs[0]}, as read`, x, y: seen.series(n(), 0), colour: "ink", width: 1.25 });
+    if (seen.first && !seen.isText && !seen.along) series.push({ name: `${seen.inputs[0]}, as read`, x, y: seen.series(n(), 0), colour: "ink", width: 1.25 });
     if (truth) series.push({ name: "what came", x, y: truth, colour: "ink", dash: [2, 4], width: 1.5 });
     const off = truth ? seen.output(n(), 0).map((v, t) => (v == null || truth[t] == null ? null : Math.abs(v - truth[t]))).filter((v) => v != null) : [];
     const mean = off.reduce((a, b) => a + b, 0) / off.length;
     return {
-      title: off.length ? `Output: ${seen.outputs[0]} is off by ${number(mean)} on average over ${off.length} steps` : `Output: ${seen.outputs[0]} over ${seen.answers} steps`,
+      title: off.length ? `Output: ${seen.outputs[0]} is off by ${number(mean)} ${off.length === 1 ? "at the end" : `on average over ${off.length} steps`}` : `Output: ${seen.outputs[0]} over ${seen.answers} steps`,
       how: pairs.length ? "What the network gave: the line is its forecast, the shades are its own quantiles, before they are calibrated on the validation part. Dotted is what came." : "What the network gave at each step, and what came.",
       yLabel: seen.unit || "value", series, bands,
     };

@@ -41,7 +41,7 @@ export function insideSection(record) {
     const parts = (seen ? PANELS : [fanPanel]).flatMap((panel) => panel(room) ?? []);
     root.replaceChildren(
       ...(seen ? [element("p", { class: "how", id: "inside-keys" }, `All charts of this section share one cursor: a step of the sequence. Click, or use the arrow keys on any chart.${seen.skipped ? ` Of ${seen.skipped + seen.steps} steps the last ${seen.steps} are shown.` : ""}`)] : []),
-      bar.root, ...(seen ? [] : [element("p", { class: "missing" }, run.inside?.missing ?? "No look inside a sequence was kept yet: it is taken when training has come to its end.")]), element("div", { class: "charts" }, ...parts), live,
+      bar.root, ...(seen || run.features ? [] : [element("p", { class: "missing" }, run.inside?.missing ?? "No look inside a sequence was kept yet: it is taken when training has come to its end.")]), element("div", { class: "charts" }, ...parts), live,
     );
     bar.redraw();
     for (const chart of Object.values(charts)) chart.redraw();

@@ -1,10 +1,12 @@
 // The page comes alive: what Python wrote is there already, this adds the charts that answer to a reader.
 
 import { compareSection } from "./compare.js";
+import { featureSection } from "./features.js";
 import { element } from "./figure.js";
 import { insideSection } from "./inside.js";
 import { HELP, zoom } from "./keys.js";
 import { liveStrip } from "./live.js";
+import { memorySection } from "./memory.js";
 import { playSection } from "./play.js";
 import { readRecord } from "./record.js";
 import { themeButton } from "./theme.js";
@@ -53,7 +55,10 @@ function start() {
   bar.redraw();
   strip.redraw();
   showRun(0);
+  if (document.getElementById("training").hidden) document.querySelector("main").append(live); // what is hidden is not read out
+  memorySection(record, others, (text) => (live.textContent = text));
   compareSection(record, others, (text) => (live.textContent = text));
+  featureSection(record, others, (text) => (live.textContent = text));
   playSection(record, others, (text) => (live.textContent = text));
   window.elman = { get charts() { return { ...charts, ...inside.charts, ...others }; }, view, inside, record, link: strip.link }; // prettier-ignore
 }

@@ -3,9 +3,10 @@
 import { element } from "./figure.js";
 import { forecastCharts } from "./play_forecast.js";
 import { languageCharts } from "./play_language.js";
+import { memoryCharts } from "./play_memory.js";
 import { number } from "./words.js";
 
-const MAKE = { forecast: forecastCharts, language: languageCharts };
+const MAKE = { forecast: forecastCharts, language: languageCharts, memory: memoryCharts };
 
 // Adds its charts to `charts`. Of several networks one is shown, which the chooser picks.
 export function playSection(record, charts, say) {

@@ -225,7 +225,7 @@ export const ramps = { diverging, sequential: inferno, warm: (share) => divergin
 
 const inFew = (value, spec) => (Number.isNaN(value) ? "–" : (spec.format ?? ((v) => inSteps(v, 0.001)))(value));
 
-function cells({ columns, rows, value, range: [low, high], ramp }) {
+export function cells({ columns, rows, value, range: [low, high], ramp }) {
   const image = document.createElement("canvas"), paint = ramps[ramp];
   image.width = columns;
   image.height = rows;

@@ -15,10 +15,13 @@ from elman.cli.diagnose import diagnose
 from elman.cli.doctor import doctor
 from elman.cli.fit import fit_forecast
 from elman.cli.fit_cases import fit_classify, fit_regress
+from elman.cli.memory import fit_memory, recall
 from elman.cli.options import by_commas, settings_file
 from elman.cli.predict import predict
 from elman.cli.report import report
+from elman.cli.tag import fit_tag
 from elman.cli.terminal import say
+from elman.cli.text import explain, fit_text
 from elman.cli.watch import watch
 from elman.cli.write import fit_write, surprise, write
 from elman.errors import InputError, TrainingError
@@ -35,9 +38,12 @@ fit = App(name="fit", help="Train a network on your data.")
 fit.command(fit_forecast, name="forecast")
 fit.command(fit_classify, name="classify")
 fit.command(fit_regress, name="regress")
+fit.command(fit_tag, name="tag")
+fit.command(fit_text, name="text")
 fit.command(fit_write, name="write")
+fit.command(fit_memory, name="memory")
 app.command(fit)
-for command in (demo, predict, write, surprise, report, watch, diagnose, doctor):
+for command in (demo, predict, explain, write, surprise, recall, report, watch, diagnose, doctor):
     app.command(command)
 
 

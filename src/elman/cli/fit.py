@@ -62,7 +62,7 @@ def fit_forecast(
 
 def fit_and_tell(
     estimator: Any,
-    data: "Table",
+    data: Any,
     test: int | float | str | None,
     output: Path,
     label: str | None,
@@ -111,7 +111,7 @@ def open_table(table: str) -> "Table":
 
 def train_and_score(
     estimator: Any,
-    data: "Table",
+    data: Any,
     test: int | float | str | None,
     run: "Run",
     *,

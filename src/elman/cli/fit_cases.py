@@ -9,10 +9,10 @@ from elman.cli.fit import fit_and_tell, open_table
 from elman.cli.options import Force, Json, Output, Quiet, TableName, held_out
 from elman.cli.terminal import width
 from elman.errors import InputError
-from elman.tasks.settings import CaseSettings, ClassifySettings, RegressSettings
+from elman.tasks.settings import AnswerSettings, ClassifySettings, RegressSettings
 
 if TYPE_CHECKING:
-    from elman.tasks.cases import CaseEstimator
+    from elman.tasks.answers import OneAnswer
 
 Resume = Annotated[bool, Parameter(negative=(), help="go on with the interrupted run in --output")]
 Test = Annotated[str, Parameter(help="cases held out to score: a share, or so many last ones; 0 for none")]
@@ -43,7 +43,7 @@ def fit_classify(
     """
     from elman.tasks.classify import SequenceClassifier
 
-    _fit(SequenceClassifier, settings, table, output, test, name, resume, force, quiet, json)
+    fit_cases(SequenceClassifier, settings, table, output, test, name, resume, force, quiet, json)
 
 
 def fit_regress(
@@ -69,12 +69,12 @@ def fit_regress(
     """
     from elman.tasks.regress import SequenceRegressor
 
-    _fit(SequenceRegressor, settings, table, output, test, name, resume, force, quiet, json)
+    fit_cases(SequenceRegressor, settings, table, output, test, name, resume, force, quiet, json)
 
 
-def _fit(
-    kind: "type[CaseEstimator]",
-    settings: CaseSettings,
+def fit_cases(
+    kind: "type[OneAnswer]",
+    settings: AnswerSettings,
     table: str,
     output: Path,
     test: str,

@@ -157,7 +157,8 @@ class Words(Tokenizer):
 
     kind = "words"
     has_unknown = True
-    _split = re.compile(r"\w+(?:['\N{RIGHT SINGLE QUOTATION MARK}-]\w+)*|[^\w\s]", re.UNICODE)
+    # Marks side by side are one token: "..." and ":)" say more than their parts.
+    _split = re.compile(r"\w+(?:['\N{RIGHT SINGLE QUOTATION MARK}-]\w+)*|[^\w\s]+", re.UNICODE)
 
     def __init__(self, words: Sequence[str], lower: bool = False):
         self._words, self.lower = list(words), lower

@@ -2,6 +2,7 @@
 
 from .cells import GRUCell, LSTMCell, RNNCell
 from .classic import GRU, LSTM, RNN
+from .hopfield import Hopfield, HopfieldLayer, HopfieldPooling
 from .linear_cells import RGLRU, MinGRU, MinLSTM
 from .lru import LRU
 from .recurrent import Recurrent
@@ -16,6 +17,9 @@ __all__ = [
     "RNN",
     "SLSTM",
     "GRUCell",
+    "Hopfield",
+    "HopfieldLayer",
+    "HopfieldPooling",
     "LSTMCell",
     "LayerTrace",
     "MinGRU",

@@ -54,13 +54,14 @@ class _Block(nn.Module):
         self.padding = (reach, 0) if causal else (reach // 2, reach - reach // 2)
         self.convolution = nn.Conv1d(size, hidden_size, kernel_size, dilation=dilation)
         self.norm = nn.LayerNorm(hidden_size)
+        self.activation = nn.GELU()
         self.mix = nn.Linear(hidden_size, hidden_size)
         self.dropout = nn.Dropout(dropout)
         self.shortcut = nn.Identity() if size == hidden_size else nn.Linear(size, hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.convolution(F.pad(x.mT, self.padding)).mT
-        return self.shortcut(x) + self.mix(self.dropout(F.gelu(self.norm(h))))
+        return self.shortcut(x) + self.mix(self.dropout(self.activation(self.norm(h))))
 
 
 class ImageEncoder(nn.Module):
@@ -85,11 +86,12 @@ class ImageEncoder(nn.Module):
             for before, after in zip([channels, *sizes], sizes, strict=False)
         )  # fmt: skip
         self.dropout = nn.Dropout(dropout)
+        self.pool = nn.MaxPool2d(2)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, H, W)` to `(B, hidden_size)`."""
         for block in self.blocks:
             x = self.dropout(block(x))
             if min(x.shape[-2:]) > 1:
-                x = F.max_pool2d(x, 2)
+                x = self.pool(x)
         return x.mean(dim=(-2, -1))

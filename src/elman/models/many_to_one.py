@@ -1,5 +1,6 @@
 """One answer for each sequence, or each image: an encoder, and a head upon what it made of the whole."""
 
+import torch
 from torch import Tensor, nn
 
 from elman.models.pooling import Pool, Pooling, last_step
@@ -8,7 +9,6 @@ from elman.models.pooling import Pool, Pooling, last_step
 class SequenceModel(nn.Module):
     """An encoder (`elman.models.encoders`), pooling over the steps, dropout and a linear head.
 
-    >>> import torch
     >>> from elman.models.encoders import encoder
     >>> net = SequenceModel(encoder("lstm", 3, 8), 5, pooling="mean")
     >>> net(torch.randn(2, 30, 3), torch.tensor([30, 7])).shape
@@ -35,9 +35,22 @@ class SequenceModel(nn.Module):
         """`(B, T, I)`, with the number of steps of each sequence `(B)` where they differ, to `(B, output_size)`."""
         return self.head(self.dropout(self.pool(self.encoder(x, lengths), lengths)))
 
-    def at_the_end(self, x: Tensor) -> Tensor:
-        """What the head makes of the last step, as if it were the only one: a look inside asks for that."""
-        return self.head(self.pool(last_step(self.encoder(x), None, self.bidirectional)[:, None]))
+    def as_it_reads(self, x: Tensor) -> Tensor:
+        """`(B, T, I)` to `(B, T, output_size)`: what it says of the steps so far, of a recurrent encoder.
+
+        A bidirectional one has to read T times.
+        """
+        if self.bidirectional:
+            B, T, _ = x.shape
+            return self(x.repeat_interleave(T, dim=0), torch.arange(1, T + 1).repeat(B)).unflatten(0, (B, T))
+        return self.head(self.pool.so_far(self.encoder(x)))
+
+    def at_the_end(self, steps: int, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What the head makes of the last of so many steps, as if it were the only one, for a look inside.
+
+        No sequence may be shorter than that.
+        """
+        return self.head(self.pool(last_step(self.encoder(x[:, :steps]), None, self.bidirectional)[:, None]))
 
 
 class ImageModel(nn.Module):

@@ -15,6 +15,10 @@ ALONE = (
     "There is one run only, so there is nothing to compare it with. Give several folders: "
     "elman report RUN-A RUN-B -o page.html. Runs that share a label count as seeds of one network."
 )
+DIFFERENT = (
+    "These runs are of different tasks ({}): neither their scores nor their losses measure the same thing. Give the "
+    "runs of one task a page of their own."
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,9 @@ def comparison(runs: Sequence[Run], groups: Sequence[Group]) -> Comparison:
     """The runs of a page by label; the page's `record` counts them as `runs` does."""
     if len(runs) < 2:
         return Comparison(missing=ALONE)
+    tasks = list(dict.fromkeys(str(run.config["task"]) for run in runs if "task" in run.config))
+    if len(tasks) > 1:
+        return Comparison(missing=DIFFERENT.format(", ".join(tasks)))
     metric = _metric(runs, groups)
     labels = list(dict.fromkeys(run.label for run in runs))
     compared = [_compared(label, [run for run in runs if run.label == label], metric) for label in labels]
@@ -119,15 +126,16 @@ def _cell(value: float | None, text: str, spread: str = "") -> Cell:
 def _metric(runs: Sequence[Run], groups: Sequence[Group]) -> Metric:
     """The score where all labels have one; else the validation loss, where all have that; else the training loss."""
     scored = {group.label: networks_of(group)[0] for group in groups}
-
-    def nse(run: Run) -> float | None:
-        if run.scores is None:
-            return None
-        name = next(model for scores, model in scored[run.label].runs if scores is run.scores)
-        return run.scores.value(name, "mean", "nse")
-
     if all(any(r.label == run.label and r.scores for r in runs) for run in runs):
-        return Metric("mean NSE", "higher", "NSE: 1 is a perfect forecast, 0 what the plain mean reaches.", nse)
+        metric = groups[0].first.metric
+
+        def value(run: Run) -> float | None:
+            if run.scores is None:
+                return None
+            name = next(model for scores, model in scored[run.label].runs if scores is run.scores)
+            return run.scores.value(name, metric.key)
+
+        return Metric(metric.name, "higher" if metric.higher else "lower", metric.how, value)
     if all(any(r.label == run.label and lowest(r, "val_loss") is not None for r in runs) for run in runs):
         how = "The lowest validation loss of a run; lower is better. Losses compare only between runs on one task."
         return Metric("validation loss", "lower", how, lambda run: lowest(run, "val_loss"))

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 from elman.report import words
 from elman.report.charts import Chart, Line, Table
-from elman.report.panels import Figure, Panel, gaps, lead_axis
+from elman.report.forecast_scores import ForecastScores
+from elman.report.panels import Figure, Panel, gaps
+from elman.report.reliability import reliability
 from elman.report.runs import Row, Run, number
-from elman.report.scores import BASELINES
+from elman.report.skill import lead_axis
 
 
 def event_warnings(run: Run) -> Panel | None:
     """Event warnings of one run, or None where no event was asked for."""
     scores = run.scores
-    if not scores or not scores.event:
+    if not isinstance(scores, ForecastScores) or not scores.event:
         return None
     event, name = scores.event, f"{scores.target} {scores.event.get('condition', '')}"
     rows = [row for row in event.get("rows") or () if isinstance(row, dict)]
@@ -53,36 +55,22 @@ def event_warnings(run: Run) -> Panel | None:
     figures = [Figure(warned, how, "half")]
     bins: list[Row] = [b for b in event.get("reliability") or () if isinstance(b, dict)]
     if bins:
-        figures.append(_reliability(bins))
+        figures.append(
+            reliability(
+                bins,
+                "Reliability: the probability given, and how often the event came",
+                "Dots on the dotted line: an event given 30 % came in 30 of 100 cases. Below it the warnings cry wolf.",
+                "share of cases in which the event came",
+                ("forecasts", "forecasts"),
+                ("observed_frequency", "event came"),
+            )
+        )
     intro = f"How well the forecast warns of {name}."
     if everything:
         seen = f"{words.cases(everything.get('events'))} of {words.cases(everything.get('forecasts'))} forecasts"
         intro += f" The event came true in {seen} of the test part, all lead times taken together."
     tables = [("By lead time", _event_table(by_lead, everything, scores.freq))]
     return Panel("warnings", f"Warnings of {name}", intro, figures, tables)
-
-
-def _reliability(bins: Sequence[Row]) -> Figure:
-    filled = [b for b in bins if number(b.get("mean_probability")) is not None and number(b.get("forecasts"))]
-    chart = Chart(
-        "Reliability: the probability given, and how often the event came",
-        "probability given",
-        "share of cases in which the event came",
-        [
-            Line("as it should be", [0.0, 1.0], [0.0, 1.0], "s6", 1.5, "3 4"),
-            Line(
-                "forecasts, larger dot = more of them",
-                [b["mean_probability"] for b in filled],
-                gaps([number(b.get("observed_frequency")) for b in filled]),
-                dots=True,
-                joined=False,
-                sizes=[b["forecasts"] for b in filled],
-            ),
-        ],
-        y_range=(0.0, 1.0),
-    )
-    how = "Dots on the dotted line: an event given 30 % came in 30 of 100 cases. Below it the warnings cry wolf."
-    return Figure(chart, how, "half", _reliability_table(bins))
 
 
 def _event_table(by_lead: Sequence[Row], everything: Row, freq: str) -> Table:
@@ -105,15 +93,4 @@ def _event_table(by_lead: Sequence[Row], everything: Row, freq: str) -> Table:
 
 def _baseline(key: str) -> str:
     name = key.removeprefix("csi_")
-    return BASELINES.get(name, name)
-
-
-def _reliability_table(bins: Sequence[Row]) -> Table:
-    headings = ["probability given", "forecasts", "mean probability", "event came"]
-    keys = ("mean_probability", "observed_frequency")
-    rows = [
-        [f"{words.plain(b.get('low'))} to {words.plain(b.get('high'))}", words.cases(b.get("forecasts"))]
-        + [words.percent(number(b.get(key))) for key in keys]
-        for b in bins
-    ]
-    return Table(headings, rows)
+    return ForecastScores.baselines.get(name, name)

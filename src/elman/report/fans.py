@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from elman.report.forecast_scores import ForecastScores
 from elman.report.inside import packed
 from elman.report.runs import Run
 
@@ -23,8 +24,8 @@ def fans_of(run: Run) -> dict[str, Any]:
     step ahead, both over all cut-offs.
     """
     scores, table = run.scores, run.test
-    if scores is None or table is None:
-        return {"missing": run.no_test or run.no_scores}
+    if not isinstance(scores, ForecastScores) or table is None:
+        return {"missing": run.no_test or run.no_scores or "The run makes no forecasts."}
     series = table["unique_id"].unique(maintain_order=True)
     table = table.filter(pl.col("unique_id") == series[0]).sort("cutoff", "lead")
     H = scores.horizon

@@ -11,18 +11,30 @@ from numpy.typing import NDArray
 
 from elman.report import words
 from elman.report.charts import Band, Chart, Line, Rule
+from elman.report.event_warnings import event_warnings
+from elman.report.forecast_scores import ForecastScores
 from elman.report.panels import Figure, Panel
-from elman.report.runs import Run, Scores
+from elman.report.runs import Run
+from elman.report.scores import Group
+from elman.report.skill import coverage, skill
 from elman.report.ticks import round_range
 
 CLOSE_UP = 120  # steps shown around the largest measured value; a test part up to half as long again is shown once
 HEADING = "Forecast against truth"
 
 
+def forecast_panels(groups: Sequence[Group], run: Run) -> list[Panel]:
+    """All that the page draws of forecasts' scores; `run`: whose forecasts are drawn."""
+    if not groups:
+        return [forecasts(run)]
+    sections = [skill(groups), forecasts(run), coverage(groups), event_warnings(run)]
+    return [section for section in sections if section]
+
+
 def forecasts(run: Run) -> Panel:
     """The first and the last lead over the whole test part and around its peak, and the forecasts as issued."""
     scores = run.scores
-    if scores is None or run.test is None:
+    if not isinstance(scores, ForecastScores) or run.test is None:
         return Panel("forecasts", HEADING, missing=f"{run.label}, seed {run.seed}: {run.no_test or run.no_scores}")
     every = run.test["unique_id"].unique(maintain_order=True)
     table = _naive(run.test.filter(pl.col("unique_id") == every[0]))
@@ -67,7 +79,9 @@ def _around(times: pl.Series, centre: Any, before: int, after: int) -> pl.Series
     return times.slice(max(0, at - before), before + after + min(0, at - before))
 
 
-def _over_time(table: pl.DataFrame, scores: Scores, leads: Sequence[int], where: str, size: str) -> list[Figure]:
+def _over_time(
+    table: pl.DataFrame, scores: ForecastScores, leads: Sequence[int], where: str, size: str
+) -> list[Figure]:
     """For each lead, on one scale, all forecasts that were issued so many steps before the time they are for."""
     parts = [table.filter(pl.col("lead") == lead).sort("ds") for lead in leads]
     limits = _limits(parts, scores.levels)
@@ -90,7 +104,7 @@ def _over_time(table: pl.DataFrame, scores: Scores, leads: Sequence[int], where:
     return figures
 
 
-def _fans(table: pl.DataFrame, scores: Scores, times: pl.Series, peak: Any) -> list[Figure]:
+def _fans(table: pl.DataFrame, scores: ForecastScores, times: pl.Series, peak: Any) -> list[Figure]:
     """The forecasts as issued at up to three cut-offs before the peak, on one scale: how it came into sight."""
     issued = table.filter(pl.col("ds") == peak).sort("lead", descending=True)
     picks = sorted({0, len(issued) // 2, len(issued) - 1})

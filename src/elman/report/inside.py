@@ -23,8 +23,8 @@ SERIES = 8  # that are drawn of what was read
 UNITS = 128  # kept of a larger layer, where even one sequence of all would not fit
 CHOICES = ((16, 6), (16, 4), (16, 3), (8, 4), (8, 2), (8, 1))  # bits and sequences, the best first
 MISSING = (
-    "No look inside a sequence was kept: there was no run folder, probing was off (probe=0), training has not come to "
-    "its end yet, or the run was made by an older version."
+    "No look inside a sequence was kept: the network reads all at once, there was no run folder, probing was off "
+    "(probe=0), training has not come to its end yet, or the run was made by an older version."
 )
 
 
@@ -91,7 +91,7 @@ def _record(seen: Inside, share: float) -> dict[str, Any]:
             {**layer, **_layer(arrays, k, bits, N, M, units)} for k, layer in enumerate(layers)
         ],
     }  # fmt: skip
-    for name, most in (("outputs", N), ("truth", N), ("surprisal", N), ("top_share", N)):
+    for name, most in (("outputs", N), ("along", N), ("truth", N), ("surprisal", N), ("top_share", N)):
         if name in arrays:
             exact = name == "truth" and facts["kind"] == "classes"
             record["output_values" if name == "outputs" else name] = (whole if exact else packed)(arrays[name][:most])

@@ -1,4 +1,4 @@
-/* elman's viewer, made by `make viewer` from sources c03a9f0c843d30f000b9dd3d5be412d495e2bdca71c893ae9246380da66b8cc3 */
+/* elman's viewer, made by `make viewer` from sources 0e35e34d6ee040f945aa8ffc7987f5eeb0badb5af38c5cc1dd7ced2f60c029cc */
 /*! uPlot
 The MIT License (MIT)
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -72,8 +73,10 @@ def playable(run: Run) -> dict[str, Any]:
     try:
         config = load_config(folder)
         if config.get("task") not in KINDS:
-            known = " and ".join(KINDS)
-            return {"missing": f"The page knows how to play with {known}, not with {config.get('task')!r}."}
+            return {
+                "missing": f"This network is of the task {config.get('task')!r}. The page itself can run networks that "
+                "forecast, write or remember, and no others yet; `elman predict` runs this one."
+            }
         build, describe = KINDS[config["task"]]
         with torch.device("meta"):  # no memory before the size is known
             network = build(config)
@@ -231,7 +234,7 @@ def _play_forecaster(run: Run, config: Mapping[str, Any], network: nn.Module) ->
         "levels": sorted(settings["level"]),
         "inputs": x.shape[2],
         "steps": x.shape[1],
-        "x": _base64(x),
+        "x": floats(x),
         "y": [[None if math.isnan(v) else v for v in row] for row in y.tolist()],
         "rounding": {"most": float(gap)},
     }
@@ -243,8 +246,9 @@ def _forecast(network: nn.Module, weights: Mapping[str, Tensor], x: Tensor, hori
     return outputs
 
 
-def _base64(values: Tensor) -> str:
-    return base64.b64encode(values.contiguous().numpy().astype("<f4").tobytes()).decode("ascii")
+def floats(values: Tensor | np.ndarray) -> str:
+    """The numbers as floats of four bytes, least significant byte first, in base64."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode("ascii")
 
 
 KINDS = {

@@ -13,20 +13,23 @@ from markupsafe import Markup
 
 from elman.errors import InputError
 from elman.files import write_text
-from elman.report import panels, words
+from elman.report import panels
 from elman.report.card import card
 from elman.report.charts import PALETTE
 from elman.report.compare import comparison
-from elman.report.event_warnings import event_warnings
+from elman.report.explained import explained_of
 from elman.report.fans import fans_of
-from elman.report.forecasts import forecasts
+from elman.report.feature_maps import features_of
 from elman.report.inside import inside_of
+from elman.report.memory import is_memory, memories, memory_numbers, memory_of, memory_title, memory_verdict
 from elman.report.panels import Panel
 from elman.report.play import networks_of_page
+from elman.report.reading import read_run
 from elman.report.recording import embedded, record_of
-from elman.report.runs import Run, Scores, names_of, read_run
+from elman.report.runs import Run, names_of
 from elman.report.scores import Group, groups_of, headline, score_table, verdict
 from elman.report.snapshots import snapshots_of
+from elman.report.tasks import TASKS
 from elman.report.training import words_of
 from elman.report.unscored import unscored_numbers, unscored_title, unscored_verdict
 
@@ -77,6 +80,7 @@ def page_of(
     read = [read_run(Path(run)) for run in runs]
     groups, names = groups_of(read), names_of(read)
     compared = comparison(read, groups)
+    memory = memory_of(read[0]) if memories(read) else None
     environment = Environment(
         loader=PackageLoader("elman.report", ""),
         autoescape=True,
@@ -86,14 +90,17 @@ def page_of(
     )
     environment.globals["svg"] = Markup  # only for what Chart.svg made, which escapes the words it is given
     return environment.get_template("page.html").render(
-        title=title or _title(groups, read),
-        verdict=verdict(groups) if groups else unscored_verdict(read, compared),
-        numbers=headline(groups[0]) if groups else unscored_numbers(read[0]),
+        title=title or _title(groups, read, memory),
+        verdict=memory_verdict(memory) if memory else _verdict(groups) if groups else unscored_verdict(read, compared),
+        numbers=memory_numbers(memory) if memory else headline(groups[0]) if groups else unscored_numbers(read[0]),
+        memory=memory is not None,
+        explained=explained_of(read[0]),
         notes=_notes(read, groups),
-        about=_about(groups[0].first) if groups else "",
+        about=groups[0].first.about if groups else "",
         training=panels.training(read),
         words=[words_of(run, name) for run, name in zip(read, names, strict=True)],
         scores=score_table(groups) if groups else None,
+        told=groups[0].first if groups else None,
         panels=_panels(read, groups),
         comparison=compared,
         card=card(read),
@@ -113,6 +120,8 @@ def page_of(
                 }
             )
         ),
+        featured=any((run.path / "features.json").exists() for run in read)
+        and not any((run.path / "inside.json").exists() for run in read),
         live=Markup(_shipped("live.js")) if live is not None else "",
         apart=apart,
         viewer=Markup(_shipped("viewer.js")),
@@ -122,31 +131,47 @@ def page_of(
 def _record(run: Run, name: str, runs: int, *, apart: bool) -> dict[str, Any]:
     """All numbers of one run of so many that the page has; less where what was seen inside has a page of its own."""
     whole = {**record_of(run, name), "fans": fans_of(run)}
+    if is_memory(run):
+        whole["memory"] = memory_of(run)
     if apart:
         return {**whole, "layers": [], "snapshots": [], "inside": {"missing": APART}}
-    return {**whole, "snapshots": snapshots_of(run.path), "inside": inside_of(run, 1 / runs)}
+    return {
+        **whole,
+        "snapshots": snapshots_of(run.path),
+        "inside": inside_of(run, 1 / runs),
+        "features": features_of(run, 1 / runs),
+    }
 
 
 def _shipped(name: str) -> str:
     return files("elman.report").joinpath(name).read_text(encoding="utf-8")
 
 
+def _title(groups: Sequence[Group], runs: Sequence[Run], memory: dict[str, Any] | None) -> str:
+    if memory:
+        return memory_title(runs[0], memory)
+    return groups[0].first.title if groups else unscored_title(runs)
+
+
+def _verdict(groups: Sequence[Group]) -> list[str]:
+    first, *others = verdict(groups)
+    return [first, *TASKS[_drawn(groups).task].more(groups), *others]
+
+
+def _drawn(groups: Sequence[Group]) -> Run:
+    """The run whose test part the page draws: the first that has scores."""
+    return next(run for run in groups[0].runs if run.scores)
+
+
 def _panels(runs: Sequence[Run], groups: Sequence[Group]) -> list[Panel]:
-    if not groups:
-        missing = Panel("scores", "Scores", missing=runs[0].no_scores)
-        if str(runs[0].config.get("task", "forecast")) != "forecast":
-            return [missing] if (runs[0].path / "scores.json").exists() else []
-        return [missing, forecasts(runs[0])]
-    shown = next(run for run in groups[0].runs if run.scores)
-    sections = [panels.skill(groups), forecasts(shown), panels.coverage(groups), event_warnings(shown)]
-    return [s for s in sections if s]
-
-
-def _title(groups: Sequence[Group], runs: Sequence[Run]) -> str:
-    if not groups:
-        return unscored_title(runs)
-    scores = groups[0].first
-    return f"{scores.target}, {words.lead(scores.horizon, scores.freq)} ahead"
+    shown = _drawn(groups) if groups else runs[0]
+    task = TASKS.get(shown.task)
+    if groups and task:
+        return task.panels(groups, shown)
+    missing = [Panel("scores", "Scores", missing=runs[0].no_scores)]
+    if task is None:
+        return missing if (runs[0].path / "scores.json").exists() else []
+    return missing + task.panels([], shown)
 
 
 def _notes(runs: Sequence[Run], groups: Sequence[Group]) -> list[str]:
@@ -160,20 +185,15 @@ def _notes(runs: Sequence[Run], groups: Sequence[Group]) -> list[str]:
         notes += [
             f"{run.label}, seed {run.seed}, is not in the scores. {run.no_scores}" for run in runs if not run.scores
         ]
-    tests = [(s.target, s.horizon, s.freq, s.test.get("first"), s.test.get("last")) for g in groups for s in g.scored]
-    if len(set(tests)) > 1:
+        tasks = list(dict.fromkeys(run.task for run in runs))
+        if len(tasks) > 1:
+            notes.append(
+                f"These runs are of different tasks ({', '.join(tasks)}), whose scores can't be put side by side. "
+                f"Shown are those of the task {groups[0].first.task}; give the others a page of their own."
+            )
+    if len({s.tested for g in groups for s in g.scored}) > 1:
         notes.append(
-            "These runs were not all tested on the same thing (target, horizon or dates differ), so their scores can't "
-            "be compared line by line."
+            "These runs were not all tested on the same thing (target, horizon, dates or cases differ), so their "
+            "scores can't be compared line by line."
         )
     return list(dict.fromkeys(notes))
-
-
-def _about(scores: Scores) -> str:
-    test = scores.test
-    if not test:
-        return ""
-    first, last = (words.plain(test.get(end)).removesuffix(" 00:00:00") for end in ("first", "last"))
-    span = f"{'steps ' if first.isdigit() else ''}{first} to {last}"
-    forecasts = f", {words.cases(test['forecasts'])} forecasts" if "forecasts" in test else ""
-    return f"Tested on {span}{forecasts}, none of which was used in training."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from elman.report.memory import is_memory
 from elman.report.runs import Run
 
 LARGEST = 1_500_000  # parameters of all networks of a page; 4 MB of it
@@ -37,6 +38,10 @@ def networks_of_page(runs: Sequence[Run], names: Sequence[str]) -> list[dict[str
 def _playable(run: Run) -> dict[str, Any]:
     if not (run.path / "model").is_dir():
         return {"missing": NO_MODEL}
+    if is_memory(run):
+        from elman.report.play_memory import playable_memory
+
+        return playable_memory(run)
     from elman.report.networks import playable
 
     return playable(run)

@@ -1,42 +1,104 @@
-"""A run folder, read for the page: what is there, and in plain words what is not."""
+"""A run folder as the page knows it: its record, its scores and its test part; what is missing is told in words."""
 
 from __future__ import annotations
 
-import json
 import math
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import polars as pl
 
-from elman.errors import InputError
-from elman.files import read_json
+if TYPE_CHECKING:
+    from elman.report.scores import Column
 
-TEST_COLUMNS = ("unique_id", "cutoff", "ds", "lead", "y", "forecast")
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Scores:
-    """What scores.json holds. A row is one model at one lead; its lead is a number of steps, or "mean"."""
+class Metric:
+    """What the models of a task are ranked by: its column in the rows, what it is called, and what it means."""
 
+    key: str
+    name: str
+    how: str
+    show: Callable[[float | None], str]
+    higher: bool = True  # is better
+    gap: Callable[[float], str] | None = None  # how far two values lie apart, in words
+
+    def best(self, values: Sequence[float]) -> float:
+        return max(values) if self.higher else min(values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """What scores.json holds; each task has a subclass, which also says how they are told (`elman.report.tasks`).
+
+    A row is one model, of a forecast at one lead: a number of steps, or "mean", as all other rows have it.
+    """
+
+    task: str
     target: str
-    horizon: int
-    freq: str
     test: Mapping[str, Any]
-    levels: Sequence[str]  # in percent, from narrow to wide, as they stand in the names of columns: "80", "97.5"
     notes: Sequence[str]
     rows: Sequence[Row]
-    event: Mapping[str, Any] | None
+
+    metric: ClassVar[Metric]
+    baselines: ClassVar[Mapping[str, str]] = {}  # what they are called on the page
+    intro: ClassVar[str]  # above the table of scores
+    how: ClassVar[str]  # below it
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> Self:
+        """From what scores.json says; a KeyError, TypeError, ValueError or AttributeError where that is not whole."""
+        return cls(**cls._fields(raw))
+
+    @classmethod
+    def _fields(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of the class; a subclass adds its own."""
+        return {
+            "task": str(raw["task"]),
+            "target": str(raw["target"]),
+            "test": dict(raw.get("test") or {}),
+            "notes": [str(note) for note in raw.get("notes") or ()],
+            "rows": [{"kind": "baseline", "lead": "mean", **row} for row in raw["rows"] if "model" in row],
+        }
+
+    @property
+    def title(self) -> str:
+        return self.target
+
+    @property
+    def about(self) -> str:
+        """What it was tested on; "" where that is not known."""
+        raise NotImplementedError
+
+    @property
+    def tested(self) -> tuple[object, ...]:
+        """What two runs must share to be compared."""
+        raise NotImplementedError
+
+    def columns(self) -> list[Column]:
+        """Of the table of scores."""
+        raise NotImplementedError
+
+    def found(self, network: str, value: float) -> str:
+        """What it means that the network's metric is `value`: the begin of a sentence."""
+        raise NotImplementedError
+
+    def numbers(self, mean: Callable[..., float | None], best: tuple[str, float] | None) -> list[tuple[str, str]]:
+        """The numbers on top of the page: what each is, and its value.
+
+        mean(metric, lead="mean"): of the network, over its seeds.  best: name and metric of the best baseline.
+        """
+        raise NotImplementedError
 
     def models(self, kind: str) -> list[str]:
         """The names of the models of one kind, "network" or "baseline", in the order of the file."""
         return list(dict.fromkeys(str(row["model"]) for row in self.rows if row["kind"] == kind))
 
-    def value(self, model: str, lead: int | str, metric: str) -> float | None:
+    def value(self, model: str, metric: str, lead: int | str = "mean") -> float | None:
         """None where the metric does not apply to the model, or is not finite."""
         for row in self.rows:
             if row["model"] == model and row["lead"] == lead:
@@ -60,6 +122,11 @@ class Run:
     no_test: str
 
     @property
+    def task(self) -> str:
+        """The name of its task; a run that names none makes forecasts."""
+        return self.scores.task if self.scores else str(self.config.get("task", "forecast"))
+
+    @property
     def seed(self) -> str:
         return str(self.config.get("settings", {}).get("seed", "not recorded"))
 
@@ -77,84 +144,3 @@ def number(value: object) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     return None
-
-
-def read_run(path: Path) -> Run:
-    """Read a run folder as far as it goes; only its config.toml has to be there and whole (else InputError)."""
-    config_path = path / "config.toml"
-    expected = "expected a run folder, as `elman fit` makes one, with a config.toml in it"
-    if not config_path.is_file():
-        found = "which is not there" if not path.exists() else "which has no config.toml" if path.is_dir() else "a file"
-        raise InputError(f"{expected}; found {path}, {found}. Give the folder that was named after -o when it was made")
-    try:
-        config = tomllib.loads(config_path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{expected}; found {config_path}, which is no TOML ({error}). Fit again") from None
-    events = _read_events(path / "events.jsonl")
-    scores, no_scores = _read_scores(path / "scores.json")
-    test, no_test = _read_test(path / "test.parquet")
-    return Run(
-        path=path,
-        label=str(config.get("label") or config.get("settings", {}).get("architecture", "").upper() or path.name),
-        config=config,
-        events=events,
-        epochs=[e for e in events if e.get("event") == "epoch" and number(e.get("epoch")) is not None],
-        end=next((e for e in reversed(events) if e.get("event") == "end"), None),
-        scores=scores,
-        no_scores=no_scores,
-        test=test,
-        no_test=no_test,
-    )
-
-
-def _read_events(path: Path) -> list[dict[str, Any]]:
-    """All whole lines: a run that is still writing, or was cut off, may leave a torn one."""
-    events = []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-    for line in lines:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            events.append(event)
-    return events
-
-
-def _read_scores(path: Path) -> tuple[Scores | None, str]:
-    if not path.is_file():
-        return None, "There is no scores.json: no test part was kept aside, or the run has not come to its end yet."
-    try:
-        raw = read_json(path)
-        if raw.get("task", "forecast") != "forecast":
-            return None, f"Its scores.json holds the scores of the task {raw['task']!r}, which this page does not draw."
-        scores = Scores(
-            target=str(raw["target"]),
-            horizon=int(raw["horizon"]),
-            freq=str(raw.get("freq", "")),
-            test=dict(raw.get("test") or {}),
-            levels=[f"{level:g}" for level in sorted(float(level) for level in raw.get("levels") or ())],
-            notes=[str(note) for note in raw.get("notes") or ()],
-            rows=[{"kind": "baseline", **row} for row in raw["rows"] if "model" in row and "lead" in row],
-            event=dict(raw["event"]) if raw.get("event") else None,
-        )
-    except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
-        return None, f"Its scores.json can't be read ({error}): it was truncated or changed."
-    if not scores.models("network"):
-        return None, "Its scores.json holds no row of a network."
-    return scores, ""
-
-
-def _read_test(path: Path) -> tuple[pl.DataFrame | None, str]:
-    if not path.is_file():
-        return None, "There is no test.parquet: no test part was kept aside, or the run has not come to its end yet."
-    try:
-        table = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        return None, f"Its test.parquet can't be read ({error}): it was truncated or changed."
-    missing = [name for name in TEST_COLUMNS if name not in table.columns]
-    if missing:
-        return None, f"Its test.parquet lacks the columns {', '.join(missing)}."
-    if table.is_empty():
-        return None, "Its test.parquet holds no forecast."
-    return table, ""

@@ -40,6 +40,6 @@ def whole_events(events: Sequence[Row]) -> list[Row]:
         *(e for e in events if e.get("event") == "fact"),
         *of_kind(events, "step", "loss", "grad_norm"),
         *of_kind(events, "epoch", "epoch", "train_loss"),
-        *(p for p in of_kind(events, "probe") if layers_of(p)),
+        *(p for p in of_kind(events, "probe") if layers_of(p) or p.get("layers") == []),
         *(e for e in of_kind(events, "error") if "message" in e),
     ]

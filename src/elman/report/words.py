@@ -42,6 +42,15 @@ def cases(n: object) -> str:
     return f"{n:,}" if isinstance(n, int) else "–"
 
 
+def ordinal(n: int) -> str:
+    """
+    >>> [ordinal(n) for n in (2, 3, 11, 21)]
+    ['2nd', '3rd', '11th', '21st']
+    """
+    ends = {1: "st", 2: "nd", 3: "rd"}
+    return f"{n}{'th' if n % 100 in (11, 12, 13) else ends.get(n % 10, 'th')}"
+
+
 def step_of(freq: str) -> tuple[int, str]:
     """How many of which unit of time one step of a series is; a series without dates goes in steps.
 

@@ -22,7 +22,8 @@ from elman.tasks.settings import from_known
 from elman.training.distributed import ALONE, World
 from elman.training.record import Run
 
-LOOKS = ("snapshots", "inside.npz", "inside.json")  # in a run folder: what was seen inside, too much to hold in memory
+# In a run folder: what was seen inside, too much to hold in memory.
+LOOKS = ("snapshots", "inside.npz", "inside.json", "features.npz", "features.json", "explained.json")
 
 
 def versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from elman.data.batching import buckets
 from elman.data.cases import Batch, Cases
 from elman.models.many_to_one import SequenceModel
+from elman.models.text import TextModel
 from elman.training.diagnostics import Probe
 from elman.training.distributed import World
 from elman.training.record import Arrays
@@ -43,8 +44,8 @@ def probe(cases: Cases, every: int, answer: Callable[[Tensor], Tensor]) -> Probe
     shortest = int(cases.lengths[some.numpy()].min())
 
     def loss(network: nn.Module) -> Tensor:
-        if isinstance(network, SequenceModel):
-            return answer(network.at_the_end(batch[0][:, :shortest]))
+        if isinstance(network, SequenceModel | TextModel):
+            return answer(network.at_the_end(shortest, *batch))
         return answer(network(*batch))
 
     return Probe(loss, every=every)
@@ -54,7 +55,8 @@ def probe(cases: Cases, every: int, answer: Callable[[Tensor], Tensor]) -> Probe
 class CaseLessons:
     """`Lessons` of the cases `train_on`, validated on others.
 
-    cost(outputs, y): the mean over a batch.  weight: how much each class counts in that mean; None: each case alike.
+    cost(outputs, y): the mean over a batch.  judge(outputs, y): the same of the validation part.
+    weight: how much each class counts in that mean; None: each case alike.
     answer: what a look inside follows back.
     """
 
@@ -63,6 +65,7 @@ class CaseLessons:
     train_on: np.ndarray
     validate_on: np.ndarray
     cost: Cost
+    judge: Cost
     weight: Tensor | None
     constant: float
     answer: Callable[[Tensor], Tensor]
@@ -116,7 +119,7 @@ class CaseLessons:
             return world.mean(0.0, 0.0)
         y = self.y[self.validate_on][own]
         outputs = outputs_for(network, self.validation if world.size == 1 else self.validation.take(own.numpy()))
-        return world.mean(self.cost(outputs, y).item(), self._weight_of(y))
+        return world.mean(self.judge(outputs, y).item(), self._weight_of(y))
 
     def probe(self, every: int) -> Probe:
         return probe(self.training, every, self.answer)

@@ -1,6 +1,6 @@
 """Scores of one answer for each case, each beside those of baselines: does the network earn its keep?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -46,29 +46,20 @@ class CaseScores:
 
 
 def score_classes(
-    network: str,
-    given: Given,
-    probability: np.ndarray,
-    codes: np.ndarray,
+    models: Mapping[str, np.ndarray],
+    truth: np.ndarray,
     *,
     classes: Sequence[str],
-    prior: np.ndarray,
-    on: np.ndarray,
-    others: np.ndarray | None,
+    names: pl.Series,
     label: str,
-    group: str | None,
-    categories: Sequence[int],
     notes: Sequence[str],
 ) -> CaseScores:
-    """Score the network's `probability` of the scaled cases `on`.
+    """Score the probabilities (N, C) of each of `models`, of which the first is the network.
 
-    codes (n): the class of every case by its number, -1 where training had none of it; such cases count as wrong.
+    truth (N): the class of every case by its number, -1 where training had none of it; such cases count as wrong.
+    names (N): what the cases are called.
     """
-    models = {network: probability, "majority": np.tile(prior, (len(on), 1))}
-    if others is not None:
-        learn = others[codes[others] >= 0]
-        models |= case_baselines.classifiers(given.cases, codes, learn, on, len(classes), categories)
-    truth = codes[on]
+    network, probability = next(iter(models.items()))
     unknown = int((truth < 0).sum())
     rows = [
         {"model": name, "kind": "network" if name == network else "baseline", **class_metrics(p, truth)}
@@ -79,7 +70,7 @@ def score_classes(
         "task": "classify",
         "target": label,
         "classes": list(classes),
-        "test": {"cases": len(on)},
+        "test": {"cases": len(truth)},
         "notes": [*notes, *([f"{unknown} cases are of a class that training had none of"] if unknown else [])],
         "rows": rows,
         "confusion": {
@@ -91,7 +82,7 @@ def score_classes(
     words = np.array([*classes, "unknown"], dtype=object)
     frame = pl.DataFrame(
         {
-            group or "case": [names(given, group)[k] for k in on],
+            names.name: names,
             "y": words[truth].tolist(),
             **{name: words[p.argmax(axis=1)].tolist() for name, p in models.items()},
             **{f"p_{name}": probability[:, k] for k, name in enumerate(classes)},

@@ -11,8 +11,11 @@ from elman.tasks.base import Estimator
 ESTIMATORS = {
     "forecast": ("elman.tasks.forecast", "Forecaster"),
     "classify": ("elman.tasks.classify", "SequenceClassifier"),
+    "tag": ("elman.tasks.tag", "SequenceTagger"),
+    "text": ("elman.tasks.text", "TextClassifier"),
     "regress": ("elman.tasks.regress", "SequenceRegressor"),
     "write": ("elman.tasks.write", "TextGenerator"),
+    "memory": ("elman.tasks.memory", "HopfieldNetwork"),
 }
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from elman.data.cases import Cases
 from elman.data.scaling import Scaler
 from elman.data.tables import Table
+from elman.tasks.case_inside import Told
 from elman.tasks.case_reading import Given
 from elman.tasks.case_scoring import CaseScores, score_numbers
 from elman.tasks.cases import CaseEstimator
@@ -78,6 +79,11 @@ class SequenceRegressor(RegressorMixin, RegressSettings, CaseEstimator):
 
     def _answer(self, outputs: Tensor) -> Tensor:
         return outputs.sum()
+
+    def _told(self, y: np.ndarray) -> Told:
+        mean, std = self.target_.mean, self.target_.std
+        target = self.label or "prediction"
+        return Told("values", [target], target, lambda k: f"{y[k]:.4g}", lambda outputs: outputs * std + mean, y)
 
     def _columns(self, cases: Cases) -> dict[str, Any]:
         return {self.label or "prediction": self._numbers(cases)}

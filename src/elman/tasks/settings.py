@@ -127,10 +127,10 @@ class EncoderSettings:
     )
     dropout: float = setting(0.2, "share of values that are dropped while training", low=0.0, high=0.95)
     bidirectional: bool = setting(True, "read sequences from both ends", only=RECURRENT)
-    pooling: Literal["last", "mean", "max", "summary", "attention"] | None = setting(
+    pooling: Literal["last", "mean", "max", "summary", "attention", "hopfield"] | None = setting(
         None,
-        "what is made of all steps: the last, their mean, maximum, these three, or a learned weighted mean (default: "
-        "summary)",
+        "what is made of all steps: the last, their mean, maximum, these three, a learned weighted mean, or a learned "
+        "query of a Hopfield network (default: summary)",
         only=(*RECURRENT, "cnn", "transformer"),
     )
     kernel_size: int | None = setting(
@@ -146,10 +146,19 @@ class EncoderSettings:
         "sinusoidal", "how a step's place is told; learned ones allow no longer sequences", only=("transformer",)
     )
 
+    def _own(self, longest: int) -> dict[str, Any]:
+        """What of an encoder only the architecture itself takes; longest: steps of the longest sequence."""
+        if self.architecture == "cnn":
+            return {"kernel_size": self.kernel_size or 5, "causal": self.causal}
+        if self.architecture == "transformer":
+            heads = self.heads or next(h for h in (4, 3, 2, 1) if self.hidden_size % h == 0)
+            return {"heads": heads, "positions": self.positions, "max_steps": longest}
+        return {}
+
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class CaseSettings(EncoderSettings, TrainingSettings):
-    """What classifiers and regressors share: one answer for each case, which is a sequence, an image or a row."""
+class AnswerSettings(EncoderSettings, TrainingSettings):
+    """What all share that give one answer for each case."""
 
     epochs: int = setting(60, "passes over the training part, at most", unit="epochs", low=1)
     patience: int = setting(20, "stop after so many epochs without a better validation loss", unit="epochs", low=1)
@@ -161,35 +170,38 @@ class CaseSettings(EncoderSettings, TrainingSettings):
     validation: float = setting(
         0.2, "cases held back to stop early and to calibrate; a share below 1, or so many", low=0.0
     )
-    noise: float = setting(
-        0.0, "spread of random numbers that are added to the scaled inputs while training", low=0.0, high=10.0
-    )
     truncate: int | None = setting(
         None, "not for cases: each has one answer, and the gradient goes back through all of it", low=1, only=("none",)
     )
-    layout: Literal["time-first", "channels-first", "image"] = setting(
-        "time-first",
-        "of arrays: (n, T, features), (n, features, T), or images (n, height, width) with or without channels last",
-    )
     label: str | None = setting(None, "column of a table to predict ('y' if there is one)")
-    group: str | None = setting(None, "column that tells which sequence a row of a long table is a step of")
-    time: str | None = setting(None, "column by which the steps of a long table are sorted (default: as they stand)")
-    inputs: tuple[str, ...] | None = setting(None, "columns to read (default: all others that can be)")
-    categories: tuple[str, ...] = setting(
-        (), "columns of numbers that are names of kinds; text always is", only=("mlp",)
-    )
     together: str | None = setting(
         None, "column; cases alike in it (a speaker, a patient) are all trained on, all validated on or all tested on"
     )
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class ClassifySettings(CaseSettings):
-    """What is classified."""
+class CaseSettings(AnswerSettings):
+    """What classifiers and regressors of numbers share: a case is a sequence, an image or a row."""
 
     noise: float = setting(
-        0.5, "spread of random numbers that are added to the scaled inputs while training", low=0.0, high=10.0
+        0.0, "spread of random numbers that are added to the scaled inputs while training", low=0.0, high=10.0
     )
+    layout: Literal["time-first", "channels-first", "image"] = setting(
+        "time-first",
+        "of arrays: (n, T, features), (n, features, T), or images (n, height, width) with or without channels last",
+    )
+    group: str | None = setting(None, "column that tells which sequence a row of a long table is a step of")
+    time: str | None = setting(None, "column by which the steps of a long table are sorted (default: as they stand)")
+    inputs: tuple[str, ...] | None = setting(None, "columns to read (default: all others that can be)")
+    categories: tuple[str, ...] = setting(
+        (), "columns of numbers that are names of kinds; text always is", only=("mlp",)
+    )
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class ClassSettings:
+    """What all classifiers share."""
+
     class_weight: Literal["balanced"] | Mapping[str, float] | None = setting(
         None, "how much each class counts, as yes=5,no=1; balanced: all alike in sum, however many cases they have"
     )
@@ -199,19 +211,101 @@ class ClassifySettings(CaseSettings):
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
+class ClassifySettings(ClassSettings, CaseSettings):
+    """What is classified."""
+
+    noise: float = setting(
+        0.5, "spread of random numbers that are added to the scaled inputs while training", low=0.0, high=10.0
+    )
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class EmbeddingSettings:
+    """How words become numbers."""
+
+    embedding_size: int | None = setting(
+        None, "numbers of a word's vector (default: as the word vectors, else 64; 100 to label words)", unit="numbers",
+        low=1, high=4096,
+    )  # fmt: skip
+    buckets: int = setting(
+        1 << 16, "vectors that the pieces of words share; 0: a word is known as a whole or not at all", low=0,
+        high=1 << 24,
+    )  # fmt: skip
+    vectors: str | None = setting(None, "text file of word vectors to begin with, as of GloVe, fastText or word2vec")
+    freeze_vectors: bool = setting(False, "word vectors from a file are not changed by training")
+    word_dropout: float = setting(0.15, "share of words that are left out while training", low=0.0, high=0.95)
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class TextSettings(EmbeddingSettings, ClassSettings, AnswerSettings):
+    """How texts are read, and classified."""
+
+    epochs: int = setting(12, "passes over the training part, at most", unit="epochs", low=1)
+    patience: int = setting(6, "stop after so many epochs without a better validation loss", unit="epochs", low=1)
+    learning_rate: float = setting(3e-3, "at its highest", low=1e-7, high=10.0)
+    weight_decay: float = setting(0.01, "decoupled from the gradient in adamw", low=0.0, high=1.0)
+    average: float | None = setting(
+        0.99, "decay of a moving average of the weights, which is then used in their place", low=0.0, high=0.99999
+    )
+    validation: float = setting(
+        0.1, "texts held back to stop early and to calibrate; a share below 1, or so many", low=0.0
+    )
+    dropout: float = setting(0.4, "share of values that are dropped while training", low=0.0, high=0.95)
+    text: str | None = setting(None, "column of a table that holds the texts (default: the one that holds words)")
+    tokens: Literal["words", "characters", "byte-pairs", "bytes"] = setting("words", "what a text is read as")
+    vocabulary: int | None = setting(
+        None,
+        "most different tokens that have a vector of their own (default: all; 1000 byte pairs)",
+        low=2,
+        high=500_000,
+    )
+    longest: int = setting(400, "tokens of a text that are read, the first ones", unit="tokens", low=1, high=100_000)
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class TagSettings(EmbeddingSettings, EncoderSettings, TrainingSettings):
+    """How sentences are read, and their words labelled."""
+
+    architecture: Literal["rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "lru", "slstm", "cnn", "transformer"] = (
+        setting("lstm", "kind of network")
+    )
+    hidden_size: int = setting(128, "units in each layer and direction", unit="units", low=1, high=4096)
+    pooling: None = setting(None, "not for labels: each step has its own answer", only=("none",))
+    truncate: int | None = setting(
+        None, "not for sentences, whose gradient goes back through all of them", only=("none",)
+    )
+    crf: bool = setting(False, "judge whole sequences of labels, by which label follows which")
+    epochs: int = setting(15, "passes over the training part, at most", unit="epochs", low=1)
+    patience: int = setting(5, "stop after so many epochs without a better validation loss", unit="epochs", low=1)
+    batch_size: int = setting(16, "sentences in each batch, as many fewer as they are longer than the mean", low=1)
+    learning_rate: float = setting(5e-3, "at its highest", low=1e-7, high=10.0)
+    schedule: Literal["constant", "cosine", "one-cycle", "plateau"] = setting(
+        "one-cycle", "of the learning rate; plateau lowers it where the validation loss stands still"
+    )
+    weight_decay: float = setting(0.01, "decoupled from the gradient in adamw", low=0.0, high=1.0)
+    average: float | None = setting(
+        0.99, "decay of a moving average of the weights, which is then used in their place", low=0.0, high=0.99999
+    )
+    validation: float = setting(0.1, "sentences held back to stop early; a share below 1, or so many", low=0.0)
+    dropout: float = setting(0.5, "share of values that are dropped while training", low=0.0, high=0.95)
+    word_dropout: float = setting(0.2, "share of words that are left out while training", low=0.0, high=0.95)
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
 class RegressSettings(CaseSettings):
     """What number is predicted."""
 
 
-def check_architecture(settings: Any) -> None:
-    """InputError for the first setting that was changed and does not apply to the architecture."""
+def check_architecture(settings: Any, by: str = "architecture") -> None:
+    """InputError for the first setting that was changed and does not apply to the architecture, or what `by` names."""
+    chosen = getattr(settings, by)
     for f in fields(settings):
         only = f.metadata["only"]
         value = getattr(settings, f.name)
-        if not only or settings.architecture in only or value == f.default:
+        if not only or chosen in only or value == f.default:
             continue
         raise InputError(
-            f"{f.name}={value!r} does not apply to architecture={settings.architecture!r}; "
+            f"{f.name}={value!r} does not apply to {by}={chosen!r}; "
             + (f.metadata["help"] if only == ("none",) else f"it is a setting of {', '.join(only)}")
         )
 
@@ -246,6 +340,41 @@ class WriteSettings(TrainingSettings):
     validation: float = setting(
         0.1, "last part of the text, held back to judge by; a share below 1, or tokens", low=0.0
     )
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class MemorySettings:
+    """How patterns are stored, and how they are recalled."""
+
+    kind: Literal["binary", "continuous", "modern"] = setting(
+        "binary", "units of -1 and 1, graded ones, or the modern network for patterns of any numbers"
+    )
+    storage: Literal["hebbian", "storkey", "pseudo-inverse"] = setting(
+        "hebbian", "rule by which patterns become weights", only=("binary", "continuous")
+    )
+    update: Literal["asynchronous", "synchronous"] = setting(
+        "asynchronous", "units turn one after the other (Hopfield), or all at once (Little)", only=("binary",)
+    )
+    order: Literal["random", "sequential"] = setting(
+        "random", "in which asynchronous units turn, drawn anew for each sweep or as they stand", only=("binary",)
+    )
+    self_coupling: bool = setting(
+        False, "a unit is coupled to itself, as the hebbian and pseudo-inverse rules say", only=("binary", "continuous")
+    )
+    beta: float | None = setting(
+        None,
+        "gain of graded units (default: 10), or inverse temperature (default: by how far the patterns lie apart)",
+        low=1e-6, high=1e6, only=("continuous", "modern"),
+    )  # fmt: skip
+    time_step: float | None = setting(
+        None, "of graded units (default: the longest with which the energy can't rise)", low=1e-6, high=1.0,
+        only=("continuous",),
+    )  # fmt: skip
+    normalise: bool = setting(True, "compare patterns without their mean and at one length", only=("modern",))
+    max_steps: int | None = setting(
+        None, "sweeps, or steps, until a recall is cut short (default: 100, continuous 2000)", unit="steps", low=1
+    )
+    seed: int = setting(0, "of the order in which units turn", low=0, high=2**53)
 
 
 def check_settings(settings: Any) -> None:

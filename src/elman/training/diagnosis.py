@@ -17,6 +17,8 @@ UNSEEN = (
     "Nothing was recorded of the inside (probe=0, or a search without a gradient): the gradient and the gates are not "
     "judged."
 )
+UNTRACED = "The gradient through time, the gates and the units were not looked at: this network has no recurrent layer."
+SOUND = "Nothing found in the loss and in how far each step moves the weights."
 
 SHORT = 0.5  # of the steps; a gradient that reaches back less far than this has vanished on the way
 GROWS = 1e3  # times that at lag 0 is an explosion
@@ -98,8 +100,11 @@ def note_of(events: Sequence[Event], findings: Sequence[Finding]) -> str:
     """What is to be said beside the findings, or in their place; "" where they say it all."""
     if not any(event["event"] in ("step", "epoch", "error") for event in events):
         return "No step of the training is recorded yet: there is nothing to judge."
-    if not any(event["event"] == "probe" for event in events):
+    probes = [event for event in events if event["event"] == "probe"]
+    if not probes:
         return UNSEEN
+    if not any(probe["layers"] for probe in probes):
+        return UNTRACED if findings else f"{SOUND} {UNTRACED}"
     return "" if findings else HEALTHY
 
 

@@ -44,6 +44,7 @@ def look_inside(
     readout: nn.Linear | Tensor | None = None,
     shown: int = 4,
     targets: Sequence[tuple[int, int]] | None = None,
+    along: Forward | None = None,
 ) -> Inside:
     """Run `model` over the sequences `x` and keep what happened inside its recurrent layers.
 
@@ -66,6 +67,7 @@ def look_inside(
             last linear layer that fits.
         targets: step (of the T') and output pairs whose saliency is taken, the same for all sequences. Without them:
             the first output of values at the first, middle and last step, the likeliest class at the middle and last.
+        along: where forward gives the last output alone, what the model says after each step, `(B, T, K)`.
 
     Of more than 128 steps the last 128 are kept. Raises InputError where the arguments do not fit each other.
 
@@ -118,6 +120,9 @@ def look_inside(
     read, facts = _what_was_read(x, words, inputs, cut)
     arrays |= read
     arrays |= _outputs(answers[:N, lost:], kind, in_units)
+    if along is not None:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            arrays["along"] = _said(along(x[:N])[:, cut:], kind, in_units)
     if truth is not None:
         arrays |= _truth(np.asarray(truth)[:N, lost:], answers[:N, lost:], kind)
     names = list(outputs) if outputs is not None else [f"output {k}" for k in range(answers.shape[-1])]
@@ -219,12 +224,17 @@ def _what_was_read(x: Tensor, words: Any, inputs: Any, cut: int) -> tuple[dict[s
 
 def _outputs(answers: Tensor, kind: str, in_units: Any) -> dict[str, Array]:
     if kind == "values":
-        values = answers.detach().double().numpy()
-        return {"outputs": np.asarray(in_units(values) if in_units else values, dtype=np.float32)}
+        return {"outputs": _said(answers, kind, in_units)}
     shares = answers.detach().softmax(-1)
     top = shares.topk(min(TOP, shares.shape[-1]))
     found = {"top": top.indices.numpy(), "top_share": top.values.numpy()}
     return found | ({"outputs": shares.numpy()} if shares.shape[-1] <= 128 else {})
+
+
+def _said(answers: Tensor, kind: str, in_units: Any) -> Array:
+    """Values in the reader's unit, or the probabilities of classes."""
+    values = answers.detach().double() if kind == "values" else answers.detach().softmax(-1)
+    return np.asarray(in_units(values.numpy()) if in_units and kind == "values" else values.numpy(), dtype=np.float32)
 
 
 def _truth(truth: Array, answers: Tensor, kind: str) -> dict[str, Array]:

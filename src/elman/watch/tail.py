@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from elman.errors import InputError
+from elman.report.reading import read_run
 from elman.report.recording import record_of
-from elman.report.runs import Row, Run, number, read_run
+from elman.report.runs import Row, Run, number
 from elman.report.snapshots import snapshots_of
 from elman.report.training import words_of
 from elman.training.record import Run as Folder
