@@ -10,10 +10,11 @@ from elman.errors import InputError, TrainingError
 
 if TYPE_CHECKING:
     from elman import kernels, layers
-    from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM
+    from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM, Reservoir
     from elman.layers.accelerate import accelerate, restore
     from elman.tasks.capacity import capacity_curve
     from elman.tasks.classify import SequenceClassifier
+    from elman.tasks.esn import EchoStateNetwork
     from elman.tasks.forecast import Forecaster
     from elman.tasks.loading import load
     from elman.tasks.memory import HopfieldNetwork
@@ -32,9 +33,11 @@ _ROOMS = {
     "RGLRU": "elman.layers",
     "LRU": "elman.layers",
     "SLSTM": "elman.layers",
+    "Reservoir": "elman.layers",
     "accelerate": "elman.layers.accelerate",
     "restore": "elman.layers.accelerate",
     "Forecaster": "elman.tasks.forecast",
+    "EchoStateNetwork": "elman.tasks.esn",
     "SequenceClassifier": "elman.tasks.classify",
     "SequenceRegressor": "elman.tasks.regress",
     "look_inside": "elman.training.inside",
@@ -53,11 +56,13 @@ __all__ = [
     "RGLRU",
     "RNN",
     "SLSTM",
+    "EchoStateNetwork",
     "Forecaster",
     "HopfieldNetwork",
     "InputError",
     "MinGRU",
     "MinLSTM",
+    "Reservoir",
     "SequenceClassifier",
     "SequenceRegressor",
     "SequenceTagger",

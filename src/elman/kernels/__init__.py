@@ -232,8 +232,11 @@ def reservoir(
     feedback: Tensor | None = None,
     lengths: Tensor | None = None,
     reset: Tensor | None = None,
+    turn: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The leaky reservoir over a sequence; shapes and equation in `reservoir_reference.py`.
+
+    With `turn` it runs on the reference.
 
     >>> import torch
     >>> weights = ReservoirWeights(torch.ones(3, 1), torch.eye(3).to_sparse())
@@ -243,11 +246,14 @@ def reservoir(
     """
     reservoir_native.check(x, state, feedback, lengths, reset, leak, weights.W_in)
     tensors = [t for t in (x, state, feedback, *weights.tensors) if t is not None]
-    name, _ = _choose(tensors, partial(_obstacle_of_own, cell="reservoir", tensors=tensors))
     options: dict[str, Any] = {"leak": leak, "feedback": feedback, "lengths": lengths, "reset": reset}
-    if name == "native":
-        return reservoir_native.reservoir(x, state, weights, **options)
-    return reservoir_reference.reservoir(x, state, weights.W_in, weights.W, weights.b, **options)
+    if turn is None:
+        name, _ = _choose(tensors, partial(_obstacle_of_own, cell="reservoir", tensors=tensors))
+        if name == "native":
+            return reservoir_native.reservoir(x, state, weights, **options)
+    elif turn.shape != (weights.W_in.shape[0],) * 2 or turn.dtype != x.dtype:
+        raise ValueError(f"reservoir: expected turn (N, N) of x's dtype, found {tuple(turn.shape)} {turn.dtype}")
+    return reservoir_reference.reservoir(x, state, weights.W_in, weights.W, weights.b, turn=turn, **options)
 
 
 def reservoir_step(

@@ -44,7 +44,7 @@ class ReservoirWeights:
             self.values = entries.values().clone()
         self.W_in, self.b = W_in.clone(), None if b is None else b.clone()
 
-    @property
+    @cached_property
     def W(self) -> Tensor:
         """W as a dense matrix."""
         return dense(self.rows, self.columns, self.values, self.W_in.shape[0])

@@ -6,6 +6,7 @@ from .hopfield import Hopfield, HopfieldLayer, HopfieldPooling
 from .linear_cells import RGLRU, MinGRU, MinLSTM
 from .lru import LRU
 from .recurrent import Recurrent
+from .reservoir import Reservoir
 from .slstm import SLSTM
 from .trace import LayerTrace, Trace
 
@@ -26,5 +27,6 @@ __all__ = [
     "MinLSTM",
     "RNNCell",
     "Recurrent",
+    "Reservoir",
     "Trace",
 ]

@@ -83,7 +83,7 @@ class Recurrent(nn.Module):
             for direction in range(self._directions):
                 for kind, shape in self._shapes(columns).items():
                     parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-                    self.register_parameter(_parameter_name(kind, layer, direction), parameter)
+                    self.register_parameter(parameter_name(kind, layer, direction), parameter)
         if learned_state:
             for letter, size in zip(self.letters, self.state_sizes, strict=True):
                 parameter = nn.Parameter(torch.empty(num_layers * self._directions, size, device=device, dtype=dtype))
@@ -285,6 +285,7 @@ class Recurrent(nn.Module):
     ) -> tuple[Tensor, list[Tensor]]:
         """All layers and directions over `x (T, B, I)`; each part of the state is `(L * D, B, size)`."""
         after: list[Parts] = []
+        given: list[Tensor] = []
         for layer in range(self.num_layers):
             if layer > 0 and self.dropout > 0:
                 x = nn.functional.dropout(x, self.dropout, self.training)
@@ -306,7 +307,12 @@ class Recurrent(nn.Module):
                 ys.append(reverse_time(y, lengths) if backward else y)
                 after.append(last)
             x = torch.cat(ys, dim=-1) if self.bidirectional else ys[0]
-        return x, [torch.stack(part) for part in zip(*after, strict=True)]
+            given.append(x)
+        return self._said(given), [torch.stack(part) for part in zip(*after, strict=True)]
+
+    def _said(self, given: list[Tensor]) -> Tensor:
+        """y, of what each layer gave."""
+        return given[-1]
 
     def _run_apart(
         self, x: Tensor, parts: list[Tensor], lengths: Tensor | None, reset: Tensor, trace: Trace | None
@@ -325,7 +331,7 @@ class Recurrent(nn.Module):
 
     def _weights(self, layer: int, direction: int) -> Weights:
         """The parameters of one layer and direction by kind."""
-        return {kind: getattr(self, _parameter_name(kind, layer, direction)) for kind in self._shapes(1)}
+        return {kind: getattr(self, parameter_name(kind, layer, direction)) for kind in self._shapes(1)}
 
     def _all_weights(self) -> list[Weights]:
         return [self._weights(layer, d) for layer in range(self.num_layers) for d in range(self._directions)]
@@ -346,5 +352,6 @@ class Recurrent(nn.Module):
         return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-def _parameter_name(kind: str, layer: int, direction: int) -> str:
+def parameter_name(kind: str, layer: int, direction: int) -> str:
+    """Of a kind of weights of one layer and direction, as `torch.nn` has it."""
     return f"{kind}_l{layer}" + ("_reverse" if direction else "")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from elman.errors import InputError
-from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM, Recurrent
+from elman.layers import GRU, LRU, LSTM, RGLRU, RNN, SLSTM, MinGRU, MinLSTM, Recurrent, Reservoir
 
 RECURRENT: dict[str, type[Recurrent]] = {
     "rnn": RNN,
@@ -17,6 +17,7 @@ RECURRENT: dict[str, type[Recurrent]] = {
     "rglru": RGLRU,
     "lru": LRU,
     "slstm": SLSTM,
+    "esn": Reservoir,
 }
 
 
@@ -65,7 +66,7 @@ class EncoderForecaster(nn.Module):
         self.encoder = recurrent(architecture, input_size, hidden_size, num_layers, dropout)
         self.decoder = recurrent(architecture, input_size, hidden_size, num_layers, dropout)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden_size, output_size)
+        self.head = nn.Linear(self.decoder.output_size, output_size)
 
     def forward(self, x: Tensor, horizon: int, truncate: int | None = None) -> Tensor:
         """(B, window + horizon, I) -> (B, horizon, O).

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from elman.data.series import Panel, Series, times_after
 from elman.data.windows import Windows
+from elman.models.readout import Linear, RidgePath, Sums
 from elman.training.metrics import rmse
 
 AT_ONCE = 1024  # windows whose channels lie in memory at once
@@ -108,41 +109,31 @@ def ridge(
         if not len(choose_on):
             return None
         truth = scaling.inverse(panel, choose_on, lagged.truth(choose_on).numpy())
-        for weights in _ridges(lagged, lagged.origins(last=train_ends)):
-            error = rmse(truth, _apply(lagged, choose_on, weights))
+        for fitted in _ridges(lagged, lagged.origins(last=train_ends)):
+            error = rmse(truth, _apply(lagged, choose_on, fitted))
             if error < best:
-                best, chosen = error, (lagged, weights)
+                best, chosen = error, (lagged, fitted)
     return None if chosen is None else _apply(chosen[0], origins, chosen[1])
 
 
-def _ridges(windows: Windows, origins: Tensor) -> Iterator[np.ndarray]:
-    """(K + 1, horizon) weights, the last row the intercept, for each penalty: from sums over parts of the windows."""
-    size = windows.input_size * (windows.window + windows.horizon) + 1
-    if size > RIDGE_LARGEST:
+def _ridges(windows: Windows, origins: Tensor) -> Iterator[Linear]:
+    """Of the design and `horizon` outputs, for each penalty: from sums over parts of the windows."""
+    size = windows.input_size * (windows.window + windows.horizon)
+    if size >= RIDGE_LARGEST:
         return
-    gram, moment = np.zeros((size, size)), np.zeros((size, windows.horizon))
+    sums = Sums(size, windows.horizon)
     for part in origins.split(AT_ONCE):
-        x, y = _design(windows, part), windows.truth(part).double().numpy()
-        whole = ~np.isnan(y).any(axis=1)
-        gram += x[whole].T @ x[whole]
-        moment += x[whole].T @ y[whole]
-    n = gram[-1, -1]
-    if n < 2:
-        return
-    x_mean, y_mean = gram[-1, :-1] / n, moment[-1] / n
-    values, vectors = np.linalg.eigh(gram[:-1, :-1] - n * np.outer(x_mean, x_mean))
-    turned = vectors.T @ (moment[:-1] - n * np.outer(x_mean, y_mean))
-    for alpha in RIDGE_ALPHAS:
-        slope = vectors @ (turned / (np.maximum(values, 0) + alpha)[:, None])
-        yield np.concatenate([slope, (y_mean - x_mean @ slope)[None]])
+        sums.add(_design(windows, part), windows.truth(part).double().numpy())
+    if sums.n >= 2:
+        path = RidgePath(sums)
+        yield from (path.solve(alpha) for alpha in RIDGE_ALPHAS)
 
 
 def _design(windows: Windows, origins: Tensor) -> np.ndarray:
-    """(B, K + 1): all channels of all steps of each window, and a one."""
-    x = windows.batch(origins).x.flatten(1).double().numpy()
-    return np.concatenate([x, np.ones((len(x), 1))], axis=1)
+    """(B, K): all channels of all steps of each window."""
+    return windows.batch(origins).x.flatten(1).double().numpy()
 
 
-def _apply(windows: Windows, origins: Tensor, weights: np.ndarray) -> np.ndarray:
-    scaled = np.concatenate([_design(windows, part) @ weights for part in origins.split(AT_ONCE)])
+def _apply(windows: Windows, origins: Tensor, fitted: Linear) -> np.ndarray:
+    scaled = np.concatenate([fitted(_design(windows, part)) for part in origins.split(AT_ONCE)])
     return windows.scaling.inverse(windows.panel, origins, scaled)

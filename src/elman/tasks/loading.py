@@ -14,6 +14,7 @@ ESTIMATORS = {
     "tag": ("elman.tasks.tag", "SequenceTagger"),
     "text": ("elman.tasks.text", "TextClassifier"),
     "regress": ("elman.tasks.regress", "SequenceRegressor"),
+    "esn": ("elman.tasks.esn", "EchoStateNetwork"),
     "write": ("elman.tasks.write", "TextGenerator"),
     "memory": ("elman.tasks.memory", "HopfieldNetwork"),
 }

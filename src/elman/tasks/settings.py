@@ -377,6 +377,69 @@ class MemorySettings:
     seed: int = setting(0, "of the order in which units turn", low=0, high=2**53)
 
 
+RESERVOIRS = ("leaky", "es2n")
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class EchoStateSettings:
+    """What a reservoir is, and how its readout is fitted."""
+
+    variant: Literal["leaky", "es2n", "nvar"] = setting(
+        "leaky", "leaky units; those whose state is also turned (es2n); or delays and products, and no reservoir (nvar)"
+    )
+    hidden_size: int = setting(300, "in each layer of the reservoir", unit="units", low=1, high=20_000, only=RESERVOIRS)
+    num_layers: int = setting(1, "each reads the one below", unit="layers", low=1, high=20, only=RESERVOIRS)
+    groups: int = setting(1, "reservoirs side by side, which share the units", low=1, high=1000, only=RESERVOIRS)
+    leak: float = setting(0.5, "share of a state that is new at each step", low=1e-5, high=1.0, only=RESERVOIRS)
+    leaks: tuple[float, ...] | None = setting(
+        None, "leak of each group, in place of the one leak", low=1e-5, high=1.0, only=RESERVOIRS
+    )
+    spectral_radius: float = setting(
+        0.9, "largest eigenvalue of the connections; 0 would be no recurrence", low=1e-6, high=10.0, only=RESERVOIRS
+    )
+    input_scaling: float = setting(0.5, "largest weight of an input", low=0.0, high=1000.0, only=RESERVOIRS)
+    bias_scaling: float = setting(0.2, "largest bias", low=0.0, high=1000.0, only=RESERVOIRS)
+    connections: int | None = setting(None, "that each unit reads (default: 10)", low=1, only=RESERVOIRS)
+    density: float | None = setting(
+        None, "share of all possible connections, in place of their number", low=0.0, high=1.0, only=RESERVOIRS
+    )
+    topology: Literal["random", "ring", "small-world", "block"] = setting(
+        "random", "which units are connected", only=RESERVOIRS
+    )
+    plasticity: int = setting(
+        0, "passes in which each unit adapts its gain and bias to what it reads", low=0, only=RESERVOIRS
+    )
+    delays: int = setting(2, "inputs that are seen at a step, the newest included", low=1, high=1000, only=("nvar",))
+    stride: int = setting(1, "steps that these are apart", unit="steps", low=1, high=100_000, only=("nvar",))
+    order: int = setting(2, "products of up to so many of them", low=1, high=6, only=("nvar",))
+    skip: bool = setting(True, "the readout reads the inputs too, not the states alone", only=RESERVOIRS)
+    scale: bool = setting(True, "give inputs a mean of 0 and a spread of 1 first")
+    feedback: bool = setting(False, "the last output is an input; while learning, the true one (teacher forcing)")
+    feedback_scaling: float = setting(0.1, "largest weight of an output that is fed back", low=0.0, high=1000.0)
+    noise: float = setting(
+        0.0, "spread of random numbers added to what will be its own output when it runs freely, while learning",
+        low=0.0, high=10.0,
+    )  # fmt: skip
+    washout: int = setting(100, "first steps of each series, of which nothing is learned", unit="steps", low=0)
+    horizon: tuple[int, ...] = setting((1,), "steps ahead, each learned directly", unit="steps", low=1, high=100_000)
+    readout: Literal["ridge", "rls", "force"] = setting(
+        "ridge", "ridge regression; step by step (rls); or so with its own output fed back while it learns (force)"
+    )
+    ridge: float | None = setting(None, "penalty of the squared weights (default: chosen; 1 for rls)", low=0.0)
+    choice: Literal["validation", "folds", "gcv"] = setting(
+        "validation", "how ridge is chosen: on the last steps, on each of several parts in turn, or by a formula"
+    )
+    validation: float = setting(
+        0.2, "share of last steps to choose on, of which is learned in the end", low=0.01, high=0.9
+    )
+    folds: int = setting(5, "parts to choose on in turn", low=2, high=100)
+    forgetting: float = setting(1.0, "what a step counts after one more, for rls and force", low=0.5, high=1.0)
+    pooling: Literal["last", "mean"] = setting("mean", "of the states, where a series has one answer")
+    precision: Literal["float32", "float64"] = setting("float64", "of the states; sums are always of float64")
+    threads: int | None = setting(None, "of the processor (default: one for few features, else torch's choice)", low=1)
+    seed: int = setting(0, "of all random numbers", low=0, high=2**53)
+
+
 def check_settings(settings: Any) -> None:
     """InputError for the first field whose value has another type, or lies outside its range or choices."""
     kinds = get_type_hints(type(settings))

@@ -1,10 +1,12 @@
-"""How many threads torch may use while a network trains."""
+"""How many threads torch, and numpy's products, may use while a network trains."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from threadpoolctl import threadpool_limits
 
+SMALL_SUMS = 600  # features; up to here a matrix of all pairs of them is too small to be worth sharing out
 SMALL = 128  # units; up to here the operations of a step are too short to be worth sharing out
 
 
@@ -21,3 +23,11 @@ def threads_for(hidden_size: int, wanted: int | None = None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def threads_for_sums(features: int, wanted: int | None = None) -> Iterator[None]:
+    """Inside, torch and numpy use `wanted` threads; by default one where there are few features, as `threads_for`."""
+    size = SMALL if features <= SMALL_SUMS else SMALL + 1
+    with threads_for(size, wanted), threadpool_limits(torch.get_num_threads(), user_api="blas"):
+        yield
