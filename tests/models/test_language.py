@@ -11,9 +11,9 @@ from elman.models.sequence import RECURRENT
 MODELS = [{"embedding_size": None}, {"embedding_size": 5}, {"embedding_size": 6, "tied": True}]
 
 
-def model_of(architecture="gru", **more):
+def model_of(architecture="gru", num_layers=2, **more):
     torch.manual_seed(0)
-    model = LanguageModel(11, architecture, hidden_size=6, num_layers=2, **more).eval()
+    model = LanguageModel(11, architecture, hidden_size=6, num_layers=num_layers, **more).eval()
     torch.nn.init.normal_(model.head.bias)  # a tied one begins as zeros, which would hide that it is forgotten
     return model
 
@@ -21,7 +21,8 @@ def model_of(architecture="gru", **more):
 @pytest.mark.parametrize("architecture", RECURRENT)
 @pytest.mark.parametrize("more", MODELS)
 def test_a_text_in_pieces_gives_what_it_gives_at_once(architecture, more):
-    model, tokens = model_of(architecture, **more), torch.randint(11, (3, 9))
+    layers = 1 if architecture == "esn" and more.get("tied") else 2  # deep reservoirs give every layer's states
+    model, tokens = model_of(architecture, layers, **more), torch.randint(11, (3, 9))
     whole, _ = model(tokens)
     assert whole.shape == (3, 9, 11)
     first, state = model(tokens[:, :4])
@@ -57,9 +58,11 @@ def test_it_is_made_again_from_settings_and_weights(tmp_path, more):
 
 
 def test_sizes_that_do_not_go_together_are_named():
-    with pytest.raises(InputError, match="hidden_size=6; found None"):
+    with pytest.raises(InputError, match="output size, 6; found None"):
         model_of(tied=True)
     with pytest.raises(InputError, match="vocabulary_size must be at least 1, found 0"):
         LanguageModel(0, "rnn", hidden_size=3)
+    with pytest.raises(InputError, match="output size, 12; found 6"):
+        model_of("esn", embedding_size=6, tied=True)
     with pytest.raises(InputError, match="'lstn' is not known"):
         model_of("lstn")

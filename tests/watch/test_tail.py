@@ -166,3 +166,14 @@ def test_a_mark_from_elsewhere_is_not_known(run):
     tail.refresh()
     assert not tail.knows(Mark(10**9, 0, 0)) and not tail.knows(Mark(tail.offset, tail.checksum ^ 1, 0))
     assert not tail.knows(Mark(-5, 0, 0))
+
+
+def test_a_page_made_while_a_run_appears_is_made_again(tmp_path):
+    """The page's version is that of the runs in it, not of the folders that exist by then: else it would never ask."""
+    late = Tail(tmp_path / "late")
+    late.refresh()
+    before = late.stands()
+    Run(late.path, label="GRU").start({})
+    assert late.stands() == before
+    late.refresh()
+    assert late.stands() != before

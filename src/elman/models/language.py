@@ -35,7 +35,7 @@ class LanguageModel(nn.Module):
         hidden_size, num_layers: its units, and how many layers lie on one another.
         embedding_size: E numbers are learned for each symbol; None: a symbol is one-hot, as V numbers.
         tied: the logits are products of the state with the embeddings (Press and Wolf 2017, arXiv 1608.05859), so that
-            each symbol has one vector and not two. E is then H.
+            each symbol has one vector and not two. E is then what the layer gives, H.
         dropout: probability of zeroing an element between layers and before the logits, while training.
 
     The state is an argument and a result: a text may be read in pieces, and one symbol costs one step.
@@ -63,11 +63,6 @@ class LanguageModel(nn.Module):
         super().__init__()
         if vocabulary_size < 1:
             raise InputError(f"vocabulary_size must be at least 1, found {vocabulary_size}")
-        if tied and embedding_size != hidden_size:
-            raise InputError(
-                f"tied=True uses the embeddings as weights of the logits, so embedding_size must be "
-                f"hidden_size={hidden_size}; found {embedding_size}"
-            )
         self.vocabulary_size, self.architecture, self.embedding_size = vocabulary_size, architecture, embedding_size
         self.hidden_size, self.num_layers, self.tied, self.probability = hidden_size, num_layers, tied, dropout
         self.embedding = None if embedding_size is None else nn.Embedding(vocabulary_size, embedding_size)
@@ -77,8 +72,14 @@ class LanguageModel(nn.Module):
             if architecture == "transformer"
             else recurrent(architecture, columns, hidden_size, num_layers, dropout)
         )
+        outputs = getattr(self.layer, "output_size", hidden_size)  # of a deep reservoir that of all its layers
+        if tied and embedding_size != outputs:
+            raise InputError(
+                f"tied=True uses the embeddings as weights of the logits, so embedding_size must be the layer's "
+                f"output size, {outputs}; found {embedding_size}"
+            )
         self.dropout = nn.Dropout(dropout)
-        self.head = TiedHead(vocabulary_size, hidden_size) if tied else nn.Linear(hidden_size, vocabulary_size)
+        self.head = TiedHead(vocabulary_size, outputs) if tied else nn.Linear(outputs, vocabulary_size)
         if tied and self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=hidden_size**-0.5)  # else the first logits would be large
 

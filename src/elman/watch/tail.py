@@ -121,7 +121,9 @@ class Tail:
         except FileNotFoundError:
             if self.inode:
                 self._forget()
-        if self.exists and (self.run is None or not self.offset):
+        if not self.exists:
+            self.run = None
+        elif self.run is None or not self.offset:
             try:
                 self.run = read_run(self.path)
             except InputError:  # it is being written
@@ -212,11 +214,15 @@ class Tail:
         return zlib.crc32(repr(known).encode())
 
     def stands(self) -> tuple[bool, int]:
-        """What the page was made for: whether the run is there, and which scores; a change asks for a new page."""
+        """What the page was made for: whether the run is there, and which scores; a change asks for a new page.
+
+        There as it was last read: a folder that appears between the reading and the page is not in the page.
+        """
+        there = self.run is not None
         try:
-            return self.exists, (self.path / "scores.json").stat().st_mtime_ns
+            return there, (self.path / "scores.json").stat().st_mtime_ns
         except FileNotFoundError:
-            return self.exists, 0
+            return there, 0
 
 
 def said(run: Run, name: str) -> dict[str, Any]:
